@@ -1,1 +1,14 @@
+//! The one judge: turns what probes brought back into the state of a cell. Agents and aggregators run this same code, and
+//! nothing else in Everypath decides whether a path is healthy.
 #![no_std]
+#![forbid(unsafe_code)]
+
+#[cfg(test)]
+extern crate alloc;
+
+mod cell;
+
+pub use cell::{CellJudge, Thresholds, fresh_state};
+
+#[cfg(test)]
+mod cell_tests;
