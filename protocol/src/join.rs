@@ -118,6 +118,7 @@ impl JoinRefusal {
 
 /// What the issuer says.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[expect(clippy::large_enum_variant, reason = "one value for a message, read once and taken apart")]
 pub enum JoinAnswer {
     /// Welcome.
     Granted(JoinGrant),

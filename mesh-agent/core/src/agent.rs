@@ -1,31 +1,238 @@
 //! The agent: routing only. The one place with the big `match`; every decision is in one of the machines.
 
-use crate::effect::{Effects, Input};
+use crate::effect::{Effect, Effects, Input, Statement};
+use crate::exchange::{Exchange, Holdings};
+use crate::matrix::{MemberView, Rows, View};
+use crate::membership::Membership;
+use crate::outbox::Outbox;
 use crate::params::{AgentParams, Resume};
+use crate::schedule::{Change, Schedule};
+use crate::uploader::Uploader;
+use crate::windows::Windows;
+use alloc::vec;
+use alloc::vec::Vec;
+use everypath_protocol::codec;
+use everypath_protocol::id::AgentId;
+use everypath_protocol::record::{CellFlip, Record};
+use everypath_protocol::sign::Document;
 use everypath_protocol::time::{MonoTime, Now};
+use everypath_protocol::trust::Certificate;
+use everypath_protocol::window::ProbeKind;
 
 /// One agent, complete. Owns no socket, no clock, no disk.
 #[derive(Debug)]
-pub struct Agent {}
+pub struct Agent {
+    params: AgentParams,
+    started: MonoTime,
+    membership: Membership,
+    rows: Rows,
+    exchange: Exchange,
+    schedule: Schedule,
+    windows: Windows,
+    outbox: Outbox,
+    uploader: Uploader,
+}
 
 impl Agent {
     /// An agent that has just been started. `seed` is 32 random bytes.
     pub fn new(params: AgentParams, resume: Resume, seed: [u8; 32], now: Now) -> Self {
-        todo!()
+        Self {
+            started: now.mono,
+            membership: Membership::new(&params, seed),
+            rows: Rows::new(now.mono),
+            exchange: Exchange::new(seed, now.mono),
+            schedule: Schedule::new(&params),
+            windows: Windows::new(params.window),
+            outbox: Outbox::new(&params, resume, seed),
+            uploader: Uploader::new(params.has_aggregator, seed),
+            params,
+        }
     }
 
     /// Takes one input in and says what is to be done. Total: cannot fail, block or panic.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Effects) {
-        todo!()
+        let is_end = matches!(input, Input::Shutdown);
+        self.route(now, input, out);
+        if !is_end {
+            self.turn(now, out);
+        }
     }
 
     /// When the agent wants to be woken if nothing happens before.
     pub fn next_wakeup(&self) -> Option<MonoTime> {
-        todo!()
+        [
+            self.membership.next_deadline(),
+            Some(self.rows.next_deadline()),
+            Some(self.exchange.next_deadline()),
+            self.schedule.next_deadline(),
+            self.windows.next_deadline(),
+            self.outbox.next_deadline(),
+            self.uploader.next_deadline(&self.outbox),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// What the agent knows of itself and others, for the loopback page and the terminal.
-    pub fn view(&self, now: Now) -> crate::matrix::View {
-        todo!()
+    pub fn view(&self, now: Now) -> View {
+        let own = codec::decode::<Certificate>(&self.params.certificate.body, Certificate::BYTES_MAX).ok();
+        let mut members: Vec<MemberView> = self
+            .membership
+            .members()
+            .iter()
+            .map(|(agent, member)| {
+                let (row_at, cells) = self.rows.shown(agent, now);
+                MemberView {
+                    agent: *agent,
+                    name: member.certificate.name.clone(),
+                    site: member.certificate.site.clone(),
+                    program: member.record.document().program.clone(),
+                    is_connected: member.is_connected,
+                    row_at,
+                    cells,
+                }
+            })
+            .collect();
+        members.extend(own.map(|certificate| MemberView {
+            agent: self.params.agent,
+            name: certificate.name,
+            site: certificate.site,
+            program: self.params.program.clone(),
+            is_connected: true,
+            row_at: Some(now.wall),
+            cells: self.schedule.cells(),
+        }));
+        members.sort_by(|one, other| (&one.site, &one.name).cmp(&(&other.site, &other.name)));
+        let (probes, not_measured) = self.schedule.counts();
+        View {
+            agent: self.params.agent,
+            members,
+            epochs: self.outbox.view(),
+            buffered_bytes: self.outbox.bytes(),
+            dropped_records: self.outbox.dropped(),
+            not_measured,
+            probes,
+            acked_at: self.uploader.acked_at().map(|(_, wall)| wall),
+        }
+    }
+
+    fn route(&mut self, now: Now, input: Input, out: &mut Effects) {
+        match input {
+            // Every input ends in a turn anyway.
+            Input::Wakeup => {}
+            Input::PeerConnected(peer) => {
+                self.membership.connected(peer, out);
+                let all = Holdings { agent: self.params.agent, membership: &self.membership, rows: &self.rows };
+                self.exchange.compare(peer, all, out);
+            }
+            Input::PeerDisconnected(peer) => self.membership.disconnected(now.mono, peer),
+            Input::DialFailed(peer) => self.membership.dial_failed(now.mono, peer),
+            Input::Compare { ticket, first, last, holdings } => {
+                Exchange::answer(ticket, (first, last), &holdings, self.holdings(), out);
+            }
+            Input::Difference { from, newer, wanted } => {
+                self.take_statements(now, newer, out);
+                Exchange::give(from, &wanted, self.holdings(), out);
+            }
+            Input::Statements(statements) => self.take_statements(now, statements, out),
+            // The next round picks a neighbour anew; a lost connection is told by PeerDisconnected.
+            Input::ExchangeFailed(_) => {}
+            Input::MemberSigned(record) => {
+                self.membership.signed(record.clone());
+                self.tell_links(&Statement::Member(record), out);
+            }
+            Input::RowSigned(row) => {
+                self.rows.take(now.mono, row.clone(), true, out);
+                self.tell_links(&Statement::Row(row), out);
+            }
+            Input::ProbeFinished { probe, outcome } => {
+                let change = self.schedule.finished(now.mono, probe, outcome, &mut self.windows, out);
+                self.note_changes(now, change, out);
+            }
+            Input::Persisted { epoch, up_to } => self.outbox.persisted(epoch, up_to),
+            Input::UploadFinished { epoch, result } => {
+                self.uploader.finished(now, epoch, result, &mut self.outbox, out);
+            }
+            Input::AddressesChanged { mesh, probe } => self.membership.set_addresses(mesh, probe, out),
+            Input::Shutdown => self.shut_down(now, out),
+        }
+    }
+
+    /// What time asks for, after every input: a machine that has nothing due does nothing.
+    fn turn(&mut self, now: Now, out: &mut Effects) {
+        let changes = self.schedule.turn(now, &mut self.windows, out);
+        self.note_changes(now, changes, out);
+        self.close_windows(now, false, out);
+        self.outbox.turn(now, out);
+        self.uploader.turn(now, &mut self.outbox, out);
+        self.rows.turn(now, self.membership.incarnation(), || self.schedule.cells(), out);
+        self.membership.turn(now.mono, out);
+        let all = Holdings { agent: self.params.agent, membership: &self.membership, rows: &self.rows };
+        self.exchange.turn(now.mono, all, out);
+    }
+
+    fn take_statements(&mut self, now: Now, statements: Vec<Statement>, out: &mut Effects) {
+        // Members first: a row counts only if its author is one.
+        let (members, rows): (Vec<_>, Vec<_>) =
+            statements.into_iter().partition(|statement| matches!(statement, Statement::Member(_)));
+        let mut has_new_member = false;
+        for statement in members.into_iter().chain(rows) {
+            match statement {
+                Statement::Member(record) => has_new_member |= self.membership.take(now.mono, record, out),
+                Statement::Row(row) => {
+                    let owner: AgentId = row.author().into();
+                    // Our own old row may come back after a restart; it is not news to us.
+                    if owner != self.params.agent {
+                        let is_member = self.membership.members().contains_key(&owner);
+                        self.rows.take(now.mono, row, is_member, out);
+                    }
+                }
+            }
+        }
+        if has_new_member {
+            let targets = self.membership.targets(self.params.targets_max);
+            self.schedule.set_targets(now.mono, &targets);
+            let others = u64::try_from(self.membership.members().len()).unwrap_or(u64::MAX);
+            self.uploader.set_mesh_size(others.saturating_add(1));
+        }
+    }
+
+    /// What this agent says of itself goes to its neighbours at once; the rest of the mesh learns it by comparison.
+    fn tell_links(&self, statement: &Statement, out: &mut Effects) {
+        let signed = match statement {
+            Statement::Member(record) => record.signed(),
+            Statement::Row(row) => row.signed(),
+        };
+        out.extend(self.membership.links().into_iter().map(|to| Effect::Give { to, documents: vec![signed.clone()] }));
+    }
+
+    fn note_changes(&mut self, now: Now, changes: impl IntoIterator<Item = Change>, out: &mut Effects) {
+        for Change { target, from, to } in changes {
+            out.push(Effect::CellChanged { target, from, to });
+            let flip = CellFlip { target, kind: ProbeKind::Icmp, at: now.wall, from, to };
+            self.outbox.push(now, Record::Flip(flip), out);
+            self.uploader.hurry();
+            self.rows.hurry(now.mono);
+        }
+    }
+
+    fn close_windows(&mut self, now: Now, all: bool, out: &mut Effects) {
+        let heard_at = self.uploader.acked_at().map_or(self.started, |(mono, _)| mono);
+        let is_lonely = now.mono >= heard_at + self.params.lonely_after;
+        self.windows.set_length(if is_lonely { self.params.window_lonely } else { self.params.window });
+        for window in self.windows.close(now.mono, all, |target| self.schedule.state_of(target)) {
+            self.outbox.push(now, Record::Window(window), out);
+        }
+    }
+
+    fn shut_down(&mut self, now: Now, out: &mut Effects) {
+        self.schedule.abandon(&mut self.windows);
+        self.close_windows(now, true, out);
+        self.outbox.flush(now, out);
+    }
+
+    const fn holdings(&self) -> Holdings<'_> {
+        Holdings { agent: self.params.agent, membership: &self.membership, rows: &self.rows }
     }
 }

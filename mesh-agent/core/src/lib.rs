@@ -17,7 +17,9 @@ pub mod matrix;
 pub mod membership;
 pub mod outbox;
 pub mod params;
+mod random;
 pub mod schedule;
+pub mod stream;
 pub mod uploader;
 pub mod windows;
 

@@ -1,12 +1,95 @@
 //! Rows of all agents, and what is shown of them.
 
+use crate::effect::{Anomaly, Effect, Effects};
+use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
-use everypath_protocol::cell::PackedCell;
-use everypath_protocol::id::AgentId;
-use everypath_protocol::id::{Epoch, Seq};
-use everypath_protocol::time::UnixTime;
+use everypath_protocol::cell::{CellState, PackedCell};
+use everypath_protocol::id::{AgentId, Epoch, Incarnation, Seq};
+use everypath_protocol::member::Version;
+use everypath_protocol::row::{CELLS_MAX, Row};
+use everypath_protocol::sign::Verified;
+use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 use everypath_protocol::window::NotMeasuredCounts;
+
+/// A row is told anew this often even when nothing changed, so that others can tell silence from health.
+const ROW_INTERVAL: Span = Span::seconds(30);
+/// After a change of state a row is told at once, but not more often than this.
+const ROW_INTERVAL_MIN: Span = Span::seconds(1);
+/// A row that was not renewed for this long says nothing any more.
+pub const ROW_STALE_AFTER: Span = Span::seconds(90);
+
+/// Everybody's newest row.
+#[derive(Debug)]
+pub struct Rows {
+    rows: BTreeMap<AgentId, (Verified<Row>, MonoTime)>,
+    number: u64,
+    next_at: MonoTime,
+    told_at: Option<MonoTime>,
+}
+
+impl Rows {
+    /// The first own row comes as soon as there is something to tell, at the latest after one interval.
+    pub fn new(now: MonoTime) -> Self {
+        Self { rows: BTreeMap::new(), number: 0, next_at: now + ROW_INTERVAL_MIN, told_at: None }
+    }
+
+    /// The newest row of an agent.
+    pub fn get(&self, owner: &AgentId) -> Option<&Verified<Row>> {
+        self.rows.get(owner).map(|(row, _)| row)
+    }
+
+    /// Takes a checked row of a member in. Returns whether it is news.
+    pub fn take(&mut self, now: MonoTime, row: Verified<Row>, is_member: bool, out: &mut Effects) -> bool {
+        let owner: AgentId = row.author().into();
+        let is_newer = self.get(&owner).is_none_or(|held| row.document().version > held.document().version);
+        if !is_member || !is_newer {
+            out.push(Effect::Anomaly(Anomaly::UselessStatement));
+            return false;
+        }
+        self.rows.insert(owner, (row, now));
+        true
+    }
+
+    /// A cell of the own row changed its state.
+    pub fn hurry(&mut self, now: MonoTime) {
+        let soonest = self.told_at.map_or(now, |told| told + ROW_INTERVAL_MIN);
+        self.next_at = self.next_at.min(soonest.max(now));
+    }
+
+    /// Hands out the own row to be signed when it is due.
+    pub fn turn(&mut self, now: Now, incarnation: Incarnation, cells: impl FnOnce() -> Vec<(AgentId, PackedCell)>, out: &mut Effects) {
+        if now.mono < self.next_at {
+            return;
+        }
+        self.next_at = now.mono + ROW_INTERVAL;
+        self.told_at = Some(now.mono);
+        self.number += 1;
+        let mut cells = cells();
+        cells.truncate(CELLS_MAX);
+        let version = Version { incarnation, number: self.number };
+        out.push(Effect::SignRow(Row { version, at: now.wall, cells }));
+    }
+
+    /// When [`Self::turn`] has something to do.
+    pub const fn next_deadline(&self) -> MonoTime {
+        self.next_at
+    }
+
+    /// The cells of an agent's row as they may be shown, and when it was told. Past [`ROW_STALE_AFTER`] — by the author's
+    /// label or since it came in, because a dead agent's last row may come in late — every cell is unknown.
+    pub fn shown(&self, owner: &AgentId, now: Now) -> (Option<UnixTime>, Vec<(AgentId, PackedCell)>) {
+        let Some((row, received)) = self.rows.get(owner) else { return (None, Vec::new()) };
+        let document = row.document();
+        let age = now.mono.since(*received).max(now.wall.since(document.at));
+        let is_stale = age > ROW_STALE_AFTER;
+        let show = |(target, cell): &(AgentId, PackedCell)| {
+            let is_known_state = CellState::from_code(cell.state).is_some();
+            (*target, if is_stale || !is_known_state { PackedCell::UNKNOWN } else { *cell })
+        };
+        (Some(document.at), document.cells.iter().map(show).collect())
+    }
+}
 
 /// A member as it is shown.
 #[derive(Clone, PartialEq, Eq, Debug)]

@@ -1,1 +1,191 @@
-//! (being written)
+//! When to send what to the aggregator. One batch of an epoch at a time, the newest epoch first.
+//!
+//! 1. Fresh data goes first. Of the older epochs only the oldest is sent; while fresh data waits too, older epochs get at
+//!    most 30 % of the bytes.
+//! 2. After a success the aggregator's wish for a pause is kept, except for changes of state, which go at once.
+//! 3. After a failure the pause grows from 1 s, with jitter, to 5 s, or to what keeps a whole mesh below 200 attempts a
+//!    second, whichever is longer.
+
+use crate::effect::{Anomaly, Effect, Effects, UploadResult};
+use crate::outbox::Outbox;
+use crate::random::{Random, Stream as RandomStream};
+use everypath_protocol::batch::{BODY_BYTES_MAX, RECORDS_MAX};
+use everypath_protocol::id::{Epoch, Seq};
+use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
+
+/// Bytes of blocks in a batch: half of what an aggregator takes.
+pub const BATCH_BYTES_MAX: u64 = BODY_BYTES_MAX as u64 / 4;
+/// A backlog older than this is sealed when the aggregator answers again (DESIGN §4).
+pub const SEAL_AFTER: Span = Span::seconds(60);
+const BACKOFF_MIN: Span = Span::seconds(1);
+const BACKOFF_MAX_SMALL: Span = Span::seconds(5);
+const ATTEMPTS_PER_SECOND_MAX: u64 = 200;
+/// A batch that was refused for good is tried again this seldom: somebody may have mended the aggregator.
+const REFUSED_PAUSE: Span = Span::seconds(60);
+
+/// Decides about uploads.
+#[derive(Debug)]
+pub struct Uploader {
+    enabled: bool,
+    not_before: MonoTime,
+    /// The pause is the aggregator's wish, not the fruit of a failure.
+    pause_is_polite: bool,
+    has_urgent: bool,
+    failures: u32,
+    mesh_size: u64,
+    bytes_fresh: u64,
+    bytes_old: u64,
+    acked_at: Option<(MonoTime, UnixTime)>,
+    random: Random,
+}
+
+impl Uploader {
+    /// An uploader that may send at once. Without an aggregator it never does.
+    pub fn new(enabled: bool, seed: [u8; 32]) -> Self {
+        Self {
+            enabled,
+            not_before: MonoTime(0),
+            pause_is_polite: false,
+            has_urgent: false,
+            failures: 0,
+            mesh_size: 1,
+            bytes_fresh: 0,
+            bytes_old: 0,
+            acked_at: None,
+            random: Random::new(seed, RandomStream::Uploader),
+        }
+    }
+
+    /// A change of state waits.
+    pub const fn hurry(&mut self) {
+        self.has_urgent = true;
+    }
+
+    /// How many agents may be failing at the same time as this one.
+    pub const fn set_mesh_size(&mut self, members: u64) {
+        self.mesh_size = members;
+    }
+
+    /// Both clocks at the last acknowledgement.
+    pub const fn acked_at(&self) -> Option<(MonoTime, UnixTime)> {
+        self.acked_at
+    }
+
+    /// Starts what may be started.
+    pub fn turn(&mut self, now: Now, outbox: &mut Outbox, out: &mut Effects) {
+        if !self.enabled || !self.may_send(now.mono) {
+            return;
+        }
+        let live = outbox.live();
+        if self.start(live, outbox, out) {
+            self.has_urgent = false;
+        }
+        let is_fresh_waiting = outbox.streams().last().is_some_and(|stream| !stream.is_drained());
+        if is_fresh_waiting && self.bytes_old * 7 > self.bytes_fresh * 3 {
+            return;
+        }
+        // Old epochs drain one after the other: their records are of the past, and order is worth more than speed.
+        let oldest = outbox.streams().iter().find(|stream| stream.epoch != live && !stream.is_drained());
+        if let Some(epoch) = oldest.map(|stream| stream.epoch) {
+            self.start(epoch, outbox, out);
+        }
+    }
+
+    /// When [`Self::turn`] has something to do.
+    pub fn next_deadline(&self, outbox: &Outbox) -> Option<MonoTime> {
+        let waits = |stream: &crate::stream::Stream| stream.next_batch(BATCH_BYTES_MAX, RECORDS_MAX).is_some();
+        // While anything is under way its end is the next event; older epochs may have to wait for fresh ones.
+        let is_idle = outbox.streams().iter().all(|stream| stream.in_flight.is_none());
+        (self.enabled && is_idle && outbox.streams().iter().any(waits)).then_some(self.not_before)
+    }
+
+    /// Takes the end of an upload in.
+    pub fn finished(&mut self, now: Now, epoch: Epoch, result: UploadResult, outbox: &mut Outbox, out: &mut Effects) {
+        let sent = outbox.stream_mut(epoch).and_then(|stream| stream.in_flight.take());
+        let Some((_, sent_last)) = sent else {
+            out.push(Effect::Anomaly(Anomaly::UnknownUpload));
+            return;
+        };
+        match result {
+            UploadResult::Acked { acked, next_sync } => {
+                let was_down = self.failures > 0 || self.acked_at.is_none();
+                self.failures = 0;
+                self.acked_at = Some((now.mono, now.wall));
+                self.pause(now.mono, next_sync, true);
+                self.take_ack(epoch, sent_last, acked, outbox, out);
+                if was_down {
+                    outbox.seal_backlog(now, SEAL_AFTER, out);
+                }
+            }
+            UploadResult::Gap { expected } => self.take_gap(now, epoch, sent_last, expected, outbox, out),
+            UploadResult::Busy { retry_after } => {
+                let pause = self.random.jittered(Span(retry_after.0.saturating_mul(2)));
+                self.pause(now.mono, pause, false);
+            }
+            UploadResult::Unreachable => {
+                self.failures = self.failures.saturating_add(1);
+                let pause = self.backoff();
+                self.pause(now.mono, pause, false);
+            }
+            UploadResult::Refused => self.pause(now.mono, REFUSED_PAUSE, false),
+        }
+    }
+
+    fn take_ack(&mut self, epoch: Epoch, sent_last: Seq, acked: Seq, outbox: &mut Outbox, out: &mut Effects) {
+        if acked <= sent_last {
+            outbox.acked(epoch, acked, out);
+            return;
+        }
+        // The aggregator knows numbers that this process never sent: the disk is a copy, or was restored. What waits here
+        // may differ from what it knows under the same numbers, so it goes under new ones.
+        out.push(Effect::Anomaly(Anomaly::AckAhead));
+        outbox.renumber(epoch, out);
+    }
+
+    fn take_gap(&mut self, now: Now, epoch: Epoch, sent_last: Seq, expected: Seq, outbox: &mut Outbox, out: &mut Effects) {
+        let known = Seq(expected.0.saturating_sub(1));
+        if known > Seq(0) && known <= sent_last && outbox.streams().iter().any(|s| s.epoch == epoch && known > s.view().acked) {
+            outbox.acked(epoch, known, out);
+        } else {
+            // It forgot what it had acknowledged: its database was restored. A new epoch needs nothing before it.
+            out.push(Effect::Anomaly(Anomaly::AckBehind));
+            outbox.renumber(epoch, out);
+        }
+        self.pause(now.mono, BACKOFF_MIN, false);
+    }
+
+    fn start(&mut self, epoch: Epoch, outbox: &mut Outbox, out: &mut Effects) -> bool {
+        let is_live = outbox.live() == epoch;
+        let Some(stream) = outbox.stream_mut(epoch) else { return false };
+        let Some((first, last)) = stream.next_batch(BATCH_BYTES_MAX, RECORDS_MAX) else { return false };
+        stream.in_flight = Some((first, last));
+        let bytes = stream.bytes().min(BATCH_BYTES_MAX);
+        if is_live {
+            self.bytes_fresh += bytes;
+        } else {
+            self.bytes_old += bytes;
+        }
+        // Only the recent past counts for the shares.
+        if self.bytes_fresh + self.bytes_old > 16 * BATCH_BYTES_MAX {
+            self.bytes_fresh /= 2;
+            self.bytes_old /= 2;
+        }
+        out.push(Effect::Upload { epoch, first, last });
+        true
+    }
+
+    fn may_send(&self, now: MonoTime) -> bool {
+        now >= self.not_before || (self.pause_is_polite && self.has_urgent)
+    }
+
+    const fn pause(&mut self, now: MonoTime, span: Span, is_polite: bool) {
+        self.not_before = MonoTime(now.0.saturating_add(span.0));
+        self.pause_is_polite = is_polite;
+    }
+
+    fn backoff(&mut self) -> Span {
+        let grown = BACKOFF_MIN.0.saturating_mul(1 << self.failures.min(16));
+        let fair = Span::millis(self.mesh_size.saturating_mul(1_000) / ATTEMPTS_PER_SECOND_MAX);
+        self.random.jittered(Span(grown.min(BACKOFF_MAX_SMALL.max(fair).0)))
+    }
+}

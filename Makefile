@@ -1,0 +1,33 @@
+# The commands that stay. What they do is in deploy/; this file only names them.
+.PHONY: help demo test lint fmt sim lab web
+
+help:
+	@echo 'make demo   a mesh of nine agents, an aggregator and its page, on this machine; Ctrl-C removes it all'
+	@echo 'make test   every check there is'
+	@echo 'make lint   formatting, clippy, layout rules, floors of dependencies, scripts, web'
+	@echo 'make fmt    format everything'
+	@echo 'make sim    the simulations; the last line is one JSON object'
+	@echo 'make lab    build the network lab, to try things by hand (root)'
+	@echo 'make web    build the web pages'
+
+demo:
+	@deploy/demo.sh
+
+test:
+	@deploy/test.sh
+
+lint:
+	@deploy/test.sh lint
+
+fmt:
+	@deploy/fmt.sh
+
+sim:
+	@cargo run --release --locked -p simulations -- run
+
+lab:
+	@deploy/lab/lab up
+	@deploy/lab/lab help
+
+web:
+	@deploy/web.sh
