@@ -55,6 +55,8 @@ pub struct Membership {
     /// Connected peers of which no record is known yet.
     strangers: Vec<AgentId>,
     links_target: usize,
+    /// When [`Self::turn`] has something to do; counted anew after each change.
+    wake_at: Option<MonoTime>,
     random: Random,
 }
 
@@ -72,6 +74,7 @@ impl Membership {
             members: BTreeMap::new(),
             strangers: Vec::new(),
             links_target: params.links_target,
+            wake_at: None,
             random: Random::new(seed, RandomStream::Membership),
         }
     }
@@ -116,6 +119,7 @@ impl Membership {
             if restarted {
                 (member.dial_failures, member.dial_at) = (0, now);
             }
+            self.wake_at = self.earliest();
             return true;
         }
         let is_connected = self.strangers.contains(&owner);
@@ -124,6 +128,7 @@ impl Membership {
         let dial_at = now + courtesy;
         let member = Member { record, certificate, is_connected, dial_at, dial_failures: 0, dial_until: None };
         self.members.insert(owner, member);
+        self.wake_at = self.earliest();
         true
     }
 
@@ -143,6 +148,7 @@ impl Membership {
         {
             out.push(Effect::Disconnect(*surplus));
         }
+        self.wake_at = self.earliest();
     }
 
     /// No connection leads to this peer any more.
@@ -152,6 +158,7 @@ impl Membership {
             member.is_connected = false;
             member.dial_at = now + self.random.jittered(DIAL_PAUSE_MIN);
         }
+        self.wake_at = self.earliest();
     }
 
     /// A member could not be reached.
@@ -162,10 +169,14 @@ impl Membership {
             let grown = DIAL_PAUSE_MIN.0.saturating_mul(1 << member.dial_failures.min(16));
             member.dial_at = now + self.random.jittered(Span(grown.min(DIAL_PAUSE_MAX.0)));
         }
+        self.wake_at = self.earliest();
     }
 
     /// Dials members until there are enough connections.
     pub fn turn(&mut self, now: MonoTime, out: &mut Effects) {
+        if self.wake_at.is_none_or(|wake| now < wake) {
+            return;
+        }
         let timed_out = |member: &Member| member.dial_until.is_some_and(|until| now >= until);
         let late: Vec<AgentId> =
             self.members.iter().filter(|(_, member)| timed_out(member)).map(|(agent, _)| *agent).collect();
@@ -173,9 +184,6 @@ impl Membership {
             self.dial_failed(now, agent);
         }
         let mut missing = self.missing_links();
-        if missing == 0 {
-            return;
-        }
         let is_ready = |member: &Member| !member.is_connected && member.dial_until.is_none() && now >= member.dial_at;
         let mut ready: Vec<AgentId> =
             self.members.iter().filter(|(_, member)| is_ready(member)).map(|(agent, _)| *agent).collect();
@@ -187,16 +195,12 @@ impl Membership {
             out.push(Effect::Dial { agent, addresses });
             missing -= 1;
         }
+        self.wake_at = self.earliest();
     }
 
     /// When [`Self::turn`] has something to do.
-    pub fn next_deadline(&self) -> Option<MonoTime> {
-        let has_room = self.missing_links() > 0;
-        let wish = |member: &Member| match member.dial_until {
-            Some(until) => Some(until),
-            None => (has_room && !member.is_connected).then_some(member.dial_at),
-        };
-        self.members.values().filter_map(wish).min()
+    pub const fn next_deadline(&self) -> Option<MonoTime> {
+        self.wake_at
     }
 
     /// Whom to probe, and where: everybody while the mesh is small, else the nearest on a ring that all agents compute
@@ -253,6 +257,15 @@ impl Membership {
             probe_addresses: self.probe_addresses.clone(),
             program: self.program.clone(),
         }));
+    }
+
+    fn earliest(&self) -> Option<MonoTime> {
+        let has_room = self.missing_links() > 0;
+        let wish = |member: &Member| match member.dial_until {
+            Some(until) => Some(until),
+            None => (has_room && !member.is_connected).then_some(member.dial_at),
+        };
+        self.members.values().filter_map(wish).min()
     }
 
     fn missing_links(&self) -> usize {

@@ -67,6 +67,8 @@ pub struct Schedule {
     next_probe: u64,
     probes: u64,
     not_measured: NotMeasuredCounts,
+    /// At or before the time when [`Self::turn`] has something to do, so that most turns cost nothing.
+    wake_at: Option<MonoTime>,
 }
 
 impl Schedule {
@@ -83,6 +85,7 @@ impl Schedule {
             next_probe: 0,
             probes: 0,
             not_measured: NotMeasuredCounts([0; 4]),
+            wake_at: None,
         }
     }
 
@@ -105,10 +108,14 @@ impl Schedule {
             };
             self.targets.insert(*agent, target);
         }
+        self.wake_at = self.earliest();
     }
 
     /// Sends what is due, gives up what stalled, and notices cells that went stale.
     pub fn turn(&mut self, now: Now, windows: &mut Windows, out: &mut Effects) -> Vec<Change> {
+        if self.wake_at.is_none_or(|wake| now.mono < wake) {
+            return Vec::new();
+        }
         let mut changes = self.give_up_stalled(now, windows);
         for (agent, target) in &mut self.targets {
             if let Some(from) = target.judge.expire(now.mono, &self.thresholds) {
@@ -133,6 +140,7 @@ impl Schedule {
             let (address, timeout) = (target.address, self.timeout);
             out.push(Effect::StartProbe(ProbeRequest { probe, target: *agent, address, kind: ProbeKind::Icmp, timeout }));
         }
+        self.wake_at = self.earliest();
         changes
     }
 
@@ -165,15 +173,14 @@ impl Schedule {
             target.burst_left -= 1;
             target.next_at = target.next_at.min(now + self.burst_interval);
         }
+        let stale_at = target.judge.stale_at(&self.thresholds);
+        self.wake_at = [self.wake_at, Some(target.next_at), stale_at].into_iter().flatten().min();
         from.map(|from| Change { target: agent, from, to: target.judge.state() })
     }
 
-    /// When [`Self::turn`] has something to do.
-    pub fn next_deadline(&self) -> Option<MonoTime> {
-        let due = self.targets.values().map(|target| target.next_at).min();
-        let stale = self.targets.values().filter_map(|target| target.judge.stale_at(&self.thresholds)).min();
-        let stalled = self.under_way.values().map(|probe| probe.stalled_at).min();
-        [due, stale, stalled].into_iter().flatten().min()
+    /// When [`Self::turn`] has something to do, or a little before.
+    pub const fn next_deadline(&self) -> Option<MonoTime> {
+        self.wake_at
     }
 
     /// The state of a cell.
@@ -197,6 +204,13 @@ impl Schedule {
         for (_, probe) in core::mem::take(&mut self.under_way) {
             windows.finished(probe.window, probe.target, ProbeOutcome::NotMeasured(NotMeasured::Stalled));
         }
+    }
+
+    fn earliest(&self) -> Option<MonoTime> {
+        let due = self.targets.values().map(|target| target.next_at).min();
+        let stale = self.targets.values().filter_map(|target| target.judge.stale_at(&self.thresholds)).min();
+        let stalled = self.under_way.values().map(|probe| probe.stalled_at).min();
+        [due, stale, stalled].into_iter().flatten().min()
     }
 
     fn give_up_stalled(&mut self, now: Now, windows: &mut Windows) -> Vec<Change> {

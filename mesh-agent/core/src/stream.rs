@@ -6,6 +6,9 @@ use alloc::collections::VecDeque;
 use everypath_protocol::id::{Epoch, Seq};
 use everypath_protocol::time::MonoTime;
 
+/// Stands for the time of blocks that were written before this process started: they are old from its first moment.
+const RESUMED: MonoTime = MonoTime(0);
+
 /// One epoch and the blocks of it that wait.
 #[derive(Debug)]
 pub struct Stream {
@@ -57,7 +60,7 @@ impl Stream {
             persisted: stored.last,
             acked: stored.acked,
             bytes: stored.blocks.iter().map(|block| u64::from(block.bytes)).sum(),
-            blocks: stored.blocks.into_iter().map(|block| (block, MonoTime(0))).collect(),
+            blocks: stored.blocks.into_iter().map(|block| (block, RESUMED)).collect(),
             ..Self::new(stored.epoch)
         }
     }
@@ -103,7 +106,13 @@ impl Stream {
         }
         let mut batch: Option<(Seq, Seq)> = None;
         let mut bytes = 0;
-        for (block, _) in &self.blocks {
+        let oldest_at = self.oldest_at();
+        for (block, at) in &self.blocks {
+            // What was written before this start is sent apart from what came after it: if the aggregator knows more of
+            // the former than we do, the disk was restored, and that must be seen before new records use those numbers.
+            if oldest_at == Some(RESUMED) && *at != RESUMED {
+                break;
+            }
             bytes += u64::from(block.bytes);
             let first = batch.map_or(block.first, |(first, _)| first);
             let fits = bytes <= bytes_max && block.last.0 - first.0 < records_max;
@@ -114,6 +123,11 @@ impl Stream {
             batch = Some((first, block.last));
         }
         batch
+    }
+
+    /// Whether [`Self::next_batch`] has something, without saying what.
+    pub fn has_batch(&self) -> bool {
+        self.in_flight.is_none() && self.blocks.front().is_some_and(|(block, _)| block.last <= self.persisted)
     }
 
     /// When the oldest waiting block was written.

@@ -9,6 +9,7 @@
 use crate::effect::{Anomaly, Effect, Effects, UploadResult};
 use crate::outbox::Outbox;
 use crate::random::{Random, Stream as RandomStream};
+use crate::stream::Stream;
 use everypath_protocol::batch::{BODY_BYTES_MAX, RECORDS_MAX};
 use everypath_protocol::id::{Epoch, Seq};
 use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
@@ -93,10 +94,9 @@ impl Uploader {
 
     /// When [`Self::turn`] has something to do.
     pub fn next_deadline(&self, outbox: &Outbox) -> Option<MonoTime> {
-        let waits = |stream: &crate::stream::Stream| stream.next_batch(BATCH_BYTES_MAX, RECORDS_MAX).is_some();
         // While anything is under way its end is the next event; older epochs may have to wait for fresh ones.
         let is_idle = outbox.streams().iter().all(|stream| stream.in_flight.is_none());
-        (self.enabled && is_idle && outbox.streams().iter().any(waits)).then_some(self.not_before)
+        (self.enabled && is_idle && outbox.streams().iter().any(Stream::has_batch)).then_some(self.not_before)
     }
 
     /// Takes the end of an upload in.

@@ -1,0 +1,318 @@
+//! Agents, an aggregator and a network on virtual time. One event after the other; each agent's effects become events.
+
+use crate::faults::{Fault, Plan};
+use crate::host::{Authority, Host, SCHEME};
+use crate::network::{HostIndex, Network};
+use crate::queue::Queue;
+use crate::random::Random;
+use crate::server::{Bug, Server, Upload};
+use crate::truth::{Findings, Truth};
+use everypath_protocol::id::{AgentId, Epoch, Seq, mix64};
+use everypath_protocol::member::MemberRecord;
+use everypath_protocol::row::Row;
+use everypath_protocol::sign::{Document, Signed, Verified, seal};
+use everypath_protocol::time::Span;
+use mesh_agent_core::effect::{Effect, Effects, Input, Statement, UploadResult};
+use std::collections::BTreeMap;
+
+/// From here on nothing goes wrong any more, so that what waits can arrive.
+pub const CALM: Span = Span::seconds(600);
+const REQUEST_TIMEOUT: Span = Span::seconds(15);
+const EXCHANGE_TIMEOUT: Span = Span::seconds(10);
+const DIAL_TIMEOUT: Span = Span::seconds(5);
+/// A connection over a path that is gone is noticed after this long (QUIC's idle timeout).
+const LINK_TIMEOUT: Span = Span::seconds(30);
+const HELLO_INTERVAL: Span = Span::seconds(10);
+
+pub(crate) enum Event {
+    Wake { host: HostIndex, boot: u64 },
+    Deliver { host: HostIndex, boot: u64, input: Box<Input> },
+    Connect { from: HostIndex, to: HostIndex },
+    Sync { host: HostIndex, boot: u64 },
+    Hello { host: HostIndex, boot: u64 },
+    Arrive { host: HostIndex, boot: u64, upload: Upload, is_repeat: bool },
+    Fault(Fault),
+    Start(HostIndex),
+    ServerStart,
+    CheckLinks,
+    Calm,
+}
+
+/// How large a run is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Size {
+    /// Agents.
+    pub agents: usize,
+    /// How long it lasts.
+    pub length: Span,
+}
+
+/// What happened in a run.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Outcome {
+    /// What the checkers say.
+    pub findings: Findings,
+    /// Agents and aggregators killed.
+    pub crashes: u64,
+    /// Times that the network fell into parts.
+    pub partitions: u64,
+    /// Messages and probes lost on the way.
+    pub messages_lost: u64,
+    /// Agents that at the end still had an old epoch to drain, although nothing had been wrong for [`CALM`].
+    pub undrained: u64,
+    /// Ordered pairs of agents that at the end no row told of as measured.
+    pub unmeasured: u64,
+    /// Events handled.
+    pub events: u64,
+    /// Over every event in order, and the database.
+    pub state_hash: u64,
+}
+
+/// A run.
+pub struct World {
+    pub(crate) at: u64,
+    pub(crate) hosts: Vec<Host>,
+    places: BTreeMap<AgentId, HostIndex>,
+    pub(crate) network: Network,
+    pub(crate) server: Server,
+    pub(crate) truth: Truth,
+    pub(crate) queue: Queue<Event>,
+    pub(crate) random: Random,
+    authority: Authority,
+    tickets: BTreeMap<u64, (HostIndex, u64)>,
+    next_ticket: u64,
+    registry: BTreeMap<HostIndex, Verified<MemberRecord>>,
+    pub(crate) is_calm: bool,
+    pub(crate) outcome: Outcome,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(out, "World({} hosts at {} ns)", self.hosts.len(), self.at)
+    }
+}
+
+impl World {
+    /// A run that has not begun.
+    pub fn new(seed: u64, size: Size, bug: Option<Bug>) -> Self {
+        let calm_at = Span(size.length.0.saturating_sub(CALM.0));
+        let plan = Plan::draw(seed, size.agents, calm_at);
+        let authority = Authority::default();
+        let hosts: Vec<Host> =
+            (0..size.agents).map(|number| Host::new(number, seed, &authority, plan.buffer_bytes[number])).collect();
+        let mut world = Self {
+            at: 0,
+            places: hosts.iter().enumerate().map(|(place, host)| (host.id(), place)).collect(),
+            hosts,
+            network: Network::new(size.agents + 1, seed, plan.loss_permille),
+            server: Server::new(bug),
+            truth: Truth::default(),
+            queue: Queue::default(),
+            random: Random::new(seed, 0),
+            authority,
+            tickets: BTreeMap::new(),
+            next_ticket: 0,
+            registry: BTreeMap::new(),
+            is_calm: false,
+            outcome: Outcome::default(),
+        };
+        for host in 0..size.agents {
+            let begin = world.random.span(Span::ZERO, Span::seconds(20));
+            world.queue.push(begin.0, Event::Start(host));
+        }
+        for (at, fault) in plan.faults {
+            world.queue.push(at.0, Event::Fault(fault));
+        }
+        world.queue.push(calm_at.0, Event::Calm);
+        world
+    }
+
+    /// Runs until `length` and checks what must hold.
+    pub fn run(mut self, length: Span) -> Outcome {
+        while let Some((at, event)) = self.queue.pop() {
+            if at > length.0 {
+                break;
+            }
+            self.at = at;
+            self.outcome.events += 1;
+            self.handle(event);
+        }
+        self.finish()
+    }
+
+    pub(crate) fn server_place(&self) -> HostIndex {
+        self.hosts.len()
+    }
+
+    pub(crate) fn fold(&mut self, value: u64) {
+        self.outcome.state_hash = mix64(self.outcome.state_hash ^ value).wrapping_add(self.at);
+    }
+
+    pub(crate) fn after(&mut self, span: Span, event: Event) {
+        self.queue.push(self.at.saturating_add(span.0), event);
+    }
+
+    pub(crate) fn deliver(&mut self, after: Span, host: HostIndex, input: Input) {
+        let boot = self.hosts[host].boot;
+        self.after(after, Event::Deliver { host, boot, input: Box::new(input) });
+    }
+
+    /// Hands an input to an agent and turns its effects into events.
+    pub(crate) fn feed(&mut self, host: HostIndex, input: Input) {
+        let mut inputs = vec![input];
+        let mut effects = Effects::new();
+        while let Some(input) = inputs.pop() {
+            let machine = &mut self.hosts[host];
+            let now = machine.now(self.at);
+            let Some(agent) = &mut machine.agent else { return };
+            agent.handle(now, input, &mut effects);
+            for effect in effects.drain(..) {
+                self.perform(host, effect, &mut inputs);
+            }
+        }
+        let machine = &mut self.hosts[host];
+        let wake_at = machine.agent.as_ref().and_then(mesh_agent_core::Agent::next_wakeup);
+        if wake_at != machine.wake_at {
+            machine.wake_at = wake_at;
+            let boot = machine.boot;
+            if let Some(wake_at) = wake_at {
+                let at = machine.true_time(wake_at).max(self.at);
+                self.queue.push(at, Event::Wake { host, boot });
+            }
+        }
+    }
+
+    fn perform(&mut self, host: HostIndex, effect: Effect, inputs: &mut Vec<Input>) {
+        let mesh = self.authority.mesh();
+        match effect {
+            Effect::SignMember(record) => {
+                let signed: Verified<MemberRecord> = seal(record, mesh, &self.hosts[host].key);
+                self.registry.insert(host, signed.clone());
+                inputs.push(Input::MemberSigned(signed));
+            }
+            Effect::SignRow(row) => inputs.push(Input::RowSigned(seal(row, mesh, &self.hosts[host].key))),
+            Effect::RememberMember(record) => self.hosts[host].disk.platter.remember(record),
+            Effect::Dial { agent, .. } => {
+                let to = self.places[&agent];
+                match self.network.message(host, to) {
+                    Some(delay) if self.hosts[to].is_up() => self.after(Span(delay.0 * 2), Event::Connect { from: host, to }),
+                    Some(_) | None => self.deliver(DIAL_TIMEOUT, host, Input::DialFailed(agent)),
+                }
+            }
+            Effect::Disconnect(agent) => self.unlink(host, self.places[&agent]),
+            Effect::Compare { to, first, last, holdings } => {
+                let ticket = self.next_ticket;
+                self.next_ticket += 1;
+                let input = Input::Compare { ticket, first, last, holdings };
+                if self.pass(host, to, input) {
+                    self.tickets.insert(ticket, (host, self.hosts[host].boot));
+                } else {
+                    self.deliver(EXCHANGE_TIMEOUT, host, Input::ExchangeFailed(to));
+                }
+            }
+            Effect::Respond { ticket, newer, wanted } => {
+                let Some((asker, boot)) = self.tickets.remove(&ticket) else { return };
+                if self.hosts[asker].boot == boot {
+                    let (from, to) = (self.hosts[host].id(), self.hosts[asker].id());
+                    let newer = self.open(newer);
+                    self.pass(host, to, Input::Difference { from, newer, wanted });
+                }
+            }
+            Effect::Give { to, documents } => {
+                let statements = self.open(documents);
+                self.pass(host, to, Input::Statements(statements));
+            }
+            Effect::StartProbe(request) => {
+                let to = self.places[&request.target];
+                let is_up = self.hosts[to].is_up();
+                let (after, outcome) = self.network.ping(host, to, is_up, request.timeout);
+                self.deliver(after, host, Input::ProbeFinished { probe: request.probe, outcome });
+            }
+            Effect::Persist(op) => {
+                self.hosts[host].disk.write(op);
+                self.schedule_sync(host);
+            }
+            Effect::Upload { epoch, first, last } => self.send(host, epoch, first, last),
+            Effect::CellChanged { to, .. } => self.fold(u64::from(to.code())),
+            Effect::Anomaly(anomaly) => self.fold(anomaly as u64),
+        }
+    }
+
+    /// Carries an input to a neighbour. Whether it will arrive.
+    fn pass(&mut self, from: HostIndex, to: AgentId, input: Input) -> bool {
+        let to = self.places[&to];
+        if !self.hosts[from].links.contains(&to) || !self.hosts[to].is_up() {
+            return false;
+        }
+        match self.network.message(from, to) {
+            Some(delay) => {
+                self.deliver(delay, to, input);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Checks statements as a shell does.
+    fn open(&self, documents: Vec<Signed>) -> Vec<Statement> {
+        let trust = &self.authority.trust;
+        let open = |signed: Signed| match signed.kind {
+            MemberRecord::KIND => MemberRecord::open(signed, trust, &SCHEME).map(Statement::Member).ok(),
+            _ => Row::open(signed, &trust.mesh(), &SCHEME).map(Statement::Row).ok(),
+        };
+        documents.into_iter().filter_map(open).collect()
+    }
+
+    fn schedule_sync(&mut self, host: HostIndex) {
+        if !std::mem::replace(&mut self.hosts[host].is_syncing, true) {
+            // Disks are quick, and sometimes they are not.
+            let is_slow = self.random.permille(2);
+            let after = if is_slow { Span::seconds(3) } else { self.random.span(Span::millis(1), Span::millis(8)) };
+            let boot = self.hosts[host].boot;
+            self.after(after, Event::Sync { host, boot });
+        }
+    }
+
+    fn send(&mut self, host: HostIndex, epoch: Epoch, first: Seq, last: Seq) {
+        let machine = &self.hosts[host];
+        let body = machine.disk.platter.read(epoch, first, last);
+        let upload = Upload { agent: machine.id(), epoch, first, last, body };
+        let boot = machine.boot;
+        let Some(delay) = self.network.message(host, self.server_place()) else {
+            let result = UploadResult::Unreachable;
+            self.deliver(REQUEST_TIMEOUT, host, Input::UploadFinished { epoch, result });
+            return;
+        };
+        if self.random.permille(5) {
+            let repeat = Span(delay.0 + self.random.span(Span::millis(10), Span::seconds(120)).0);
+            self.after(repeat, Event::Arrive { host, boot, upload: upload.clone(), is_repeat: true });
+        }
+        self.after(delay, Event::Arrive { host, boot, upload, is_repeat: false });
+    }
+
+    pub(crate) fn unlink(&mut self, one: HostIndex, other: HostIndex) {
+        if self.hosts[one].links.remove(&other) {
+            self.hosts[other].links.remove(&one);
+            self.deliver(Span::ZERO, one, Input::PeerDisconnected(self.hosts[other].id()));
+            self.deliver(Span::ZERO, other, Input::PeerDisconnected(self.hosts[one].id()));
+        }
+    }
+
+    /// Starts of members that the aggregator knows, as the answer to a hello.
+    pub(crate) fn hello(&mut self, host: HostIndex, boot: u64) {
+        if self.hosts[host].boot != boot || !self.hosts[host].is_up() {
+            return;
+        }
+        self.after(HELLO_INTERVAL, Event::Hello { host, boot });
+        let is_lonely = self.hosts[host].links.is_empty();
+        if is_lonely && self.server.is_up && let Some(delay) = self.network.message(host, self.server_place()) {
+            let known = self.registry.iter().filter(|(other, _)| **other != host).take(32);
+            let statements = known.map(|(_, record)| Statement::Member(record.clone())).collect();
+            self.deliver(Span(delay.0 * 2), host, Input::Statements(statements));
+        }
+    }
+
+    pub(crate) fn link_timeout(&mut self) {
+        self.after(LINK_TIMEOUT, Event::CheckLinks);
+    }
+}
