@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, VecDeque};
 /// What survives a power cut.
 #[derive(Clone, Debug, Default)]
 pub struct Platter {
-    /// Encoded blocks by epoch and first number.
-    pub blocks: BTreeMap<(Epoch, Seq), Vec<u8>>,
+    /// Encoded blocks by epoch and first number, and what is in them.
+    pub blocks: BTreeMap<(Epoch, Seq), (StoredBlock, Vec<u8>)>,
     /// Last number stored and last number acknowledged, by epoch.
     pub ledger: BTreeMap<Epoch, (Seq, Seq)>,
     /// Epochs in the order in which they began.
@@ -101,14 +101,15 @@ impl Disk {
 impl Platter {
     /// Blocks that cover `first ..= last`, one behind the other.
     pub fn read(&self, epoch: Epoch, first: Seq, last: Seq) -> Vec<u8> {
-        self.blocks.range((epoch, first)..=(epoch, last)).flat_map(|(_, bytes)| bytes.iter().copied()).collect()
+        let blocks: Vec<&[u8]> = self.blocks.range((epoch, first)..=(epoch, last)).map(|(_, block)| &*block.1).collect();
+        blocks.concat()
     }
 
     /// What an agent that starts on this disk is told.
     pub fn resume(&self) -> Resume {
         let waiting = |epoch: &Epoch| {
             let range = (*epoch, Seq(0))..=(*epoch, Seq(u64::MAX));
-            let blocks: Vec<StoredBlock> = self.blocks.range(range).map(|(_, bytes)| describe(bytes)).collect();
+            let blocks: Vec<StoredBlock> = self.blocks.range(range).map(|(_, block)| block.0).collect();
             let (last, acked) = self.ledger[epoch];
             (!blocks.is_empty()).then_some(StoredEpoch { epoch: *epoch, acked, last, blocks })
         };
@@ -129,18 +130,25 @@ impl Platter {
                 }
                 self.ledger.entry(epoch).or_default().0 = last;
                 let block = Block::decode(&bytes).expect("the agent wrote it");
-                self.blocks.insert((epoch, first), bytes);
+                self.blocks.insert((epoch, first), (describe(&block, bytes.len()), bytes));
                 Change::Stored { epoch, block }
             }
             PersistOp::Replace { epoch, first, last, bytes } => {
-                self.blocks.retain(|(held, at), _| *held != epoch || *at < first || *at > last);
-                self.blocks.insert((epoch, first), bytes);
+                let buried: Vec<_> = self.blocks.range((epoch, first)..=(epoch, last)).map(|(key, _)| *key).collect();
+                for key in buried {
+                    self.blocks.remove(&key);
+                }
+                let block = Block::decode(&bytes).expect("the agent wrote it");
+                self.blocks.insert((epoch, first), (describe(&block, bytes.len()), bytes));
                 Change::Dropped { epoch, first, last }
             }
             PersistOp::Discard { epoch, up_to } => {
                 self.ledger.entry(epoch).or_default().1 = up_to;
-                let gone = |bytes: &[u8]| describe(bytes).last <= up_to;
-                self.blocks.retain(|(held, _), bytes| *held != epoch || !gone(bytes));
+                let begun = self.blocks.range((epoch, Seq(0))..=(epoch, up_to));
+                let gone: Vec<_> = begun.filter(|(_, block)| block.0.last <= up_to).map(|(key, _)| *key).collect();
+                for key in gone {
+                    self.blocks.remove(&key);
+                }
                 Change::Discarded
             }
             PersistOp::Renumber { epoch, from, into } => self.renumber(epoch, from, into),
@@ -151,13 +159,14 @@ impl Platter {
         let keys: Vec<_> = self.blocks.range((epoch, from)..=(epoch, Seq(u64::MAX))).map(|(key, _)| *key).collect();
         let mut end = Seq(0);
         for key in keys {
-            let bytes = self.blocks.remove(&key).expect("just listed");
+            let (_, bytes) = self.blocks.remove(&key).expect("just listed");
             let mut block = Block::decode(&bytes).expect("the agent wrote it");
             block.epoch = into;
             block.first = Seq(block.first.0 - from.0 + 1);
             block.renumbered = true;
             end = block.last();
-            self.blocks.insert((into, block.first), block.encode());
+            let bytes = block.encode();
+            self.blocks.insert((into, block.first), (describe(&block, bytes.len()), bytes));
         }
         self.order.push(into);
         self.ledger.insert(into, (end, Seq(0)));
@@ -165,12 +174,11 @@ impl Platter {
     }
 }
 
-fn describe(bytes: &[u8]) -> StoredBlock {
-    let block = Block::decode(bytes).expect("the agent wrote it");
+fn describe(block: &Block, bytes: usize) -> StoredBlock {
     let (holds_flips, is_tombstone) = match &block.content {
         Content::Records(records) => (records.iter().any(|record| matches!(record, Record::Flip(_))), false),
         Content::Dropped { .. } => (false, true),
     };
-    let size = u32::try_from(bytes.len()).unwrap_or(u32::MAX);
-    StoredBlock { first: block.first, last: block.last(), bytes: size, holds_flips, is_tombstone }
+    let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+    StoredBlock { first: block.first, last: block.last(), bytes, holds_flips, is_tombstone }
 }

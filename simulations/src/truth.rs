@@ -91,7 +91,7 @@ impl Truth {
                 }
             }
         }
-        for ((epoch, _), bytes) in &platter.blocks {
+        for ((epoch, _), (_, bytes)) in &platter.blocks {
             self.store(agent, *epoch, &Block::decode(bytes).expect("the agent wrote it"));
         }
     }
@@ -159,8 +159,7 @@ impl Truth {
 /// Numbers of records of an epoch that wait on a disk.
 fn waiting(platter: &Platter, epoch: Epoch) -> BTreeSet<Seq> {
     let range = (epoch, Seq(0))..=(epoch, Seq(u64::MAX));
-    let blocks = platter.blocks.range(range).map(|(_, bytes)| Block::decode(bytes).expect("the agent wrote it"));
-    blocks.flat_map(|block| (block.first.0..=block.last().0).map(Seq)).collect()
+    platter.blocks.range(range).flat_map(|(_, (block, _))| (block.first.0..=block.last.0).map(Seq)).collect()
 }
 
 fn check_database(server: &Server, findings: &mut Findings) {

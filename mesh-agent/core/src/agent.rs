@@ -213,7 +213,7 @@ impl Agent {
             let flip = CellFlip { target, kind: ProbeKind::Icmp, at: now.wall, from, to };
             self.outbox.push(now, Record::Flip(flip), out);
             self.uploader.hurry();
-            self.rows.hurry(now.mono);
+            self.rows.hurry(now.mono, from, to);
         }
     }
 

@@ -5,6 +5,7 @@ use crate::effect::{Effect, Effects, ReplyTicket};
 use crate::membership::Membership;
 use crate::matrix::Rows;
 use crate::random::{Random, Stream as RandomStream};
+use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::member::Version;
@@ -110,13 +111,13 @@ impl Exchange {
 
     /// Answers a peer's comparison.
     pub fn answer(ticket: ReplyTicket, range: (AgentId, AgentId), theirs: &[Holding], all: Holdings<'_>, out: &mut Effects) {
-        let version_of = |owner: &AgentId, topic: Topic| {
-            theirs.iter().find(|held| held.owner == *owner && held.topic == topic).map(|held| held.version)
-        };
+        let listed: BTreeMap<(AgentId, Topic), Version> =
+            theirs.iter().take(DIGEST_MAX).map(|held| ((held.owner, held.topic), held.version)).collect();
         let mut newer = Parcel::default();
         if range.0 <= range.1 {
             for held in all.owners(range.0, range.1).flat_map(|owner| all.list(owner)) {
-                let is_newer = version_of(&held.owner, held.topic).is_none_or(|version| held.version > version);
+                let theirs = listed.get(&(held.owner, held.topic));
+                let is_newer = theirs.is_none_or(|version| held.version > *version);
                 if is_newer && let Some((_, signed)) = all.get(&held.owner, held.topic) {
                     newer.add(signed);
                 }

@@ -14,8 +14,10 @@ use everypath_protocol::window::NotMeasuredCounts;
 
 /// A row is told anew this often even when nothing changed, so that others can tell silence from health.
 const ROW_INTERVAL: Span = Span::seconds(30);
-/// After a change of state a row is told at once, but not more often than this.
+/// After a cell went down or came back a row is told at once, but not more often than this.
 const ROW_INTERVAL_MIN: Span = Span::seconds(1);
+/// After any other change it is told this soon: lossy paths change often, and telling all of it would cost more than the probes.
+const ROW_INTERVAL_LAZY: Span = Span::seconds(10);
 /// A row that was not renewed for this long says nothing any more.
 pub const ROW_STALE_AFTER: Span = Span::seconds(90);
 
@@ -52,8 +54,10 @@ impl Rows {
     }
 
     /// A cell of the own row changed its state.
-    pub fn hurry(&mut self, now: MonoTime) {
-        let soonest = self.told_at.map_or(now, |told| told + ROW_INTERVAL_MIN);
+    pub fn hurry(&mut self, now: MonoTime, from: CellState, to: CellState) {
+        let is_urgent = from == CellState::Down || to == CellState::Down;
+        let pause = if is_urgent { ROW_INTERVAL_MIN } else { ROW_INTERVAL_LAZY };
+        let soonest = self.told_at.map_or(now, |told| told + pause);
         self.next_at = self.next_at.min(soonest.max(now));
     }
 

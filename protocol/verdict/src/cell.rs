@@ -4,7 +4,8 @@
 //!    8 s of the failure; one loss, or two, happen on healthy paths.
 //! 2. A `Down` cell comes back after two replies in a row, and starts with a clean record: the losses of an outage say
 //!    nothing about the path after it.
-//! 3. Two losses among the last 24 measured probes (two minutes) are `Lossy`; it stays so until none is left among them.
+//! 3. Three losses among the last 24 measured probes (two minutes) are `Lossy`; it stays so until at most one is left
+//!    among them. With two, a path that loses 2 % each way would change its state every few minutes.
 //! 4. A median of the last five round trips above twice the usual one plus 5 ms is `Slow`.
 //! 5. An outcome that was not measured changes nothing. A cell without a measured outcome for four intervals is `Unknown`.
 
@@ -15,6 +16,8 @@ use everypath_protocol::window::ProbeOutcome;
 const HISTORY: u32 = 24;
 const HISTORY_MASK: u32 = (1 << HISTORY) - 1;
 const RECENT: usize = 5;
+/// At most this many losses end `Lossy`.
+const LOSSY_UNTIL: u32 = 1;
 
 /// Where one state ends and the next begins.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +40,7 @@ impl Thresholds {
         Self {
             down_after_losses: 3,
             up_after_replies: 2,
-            lossy_after_losses: 2,
+            lossy_after_losses: 3,
             slow_margin: Span::millis(5),
             stale_after: Span(interval.0.saturating_mul(4)),
         }
@@ -179,7 +182,7 @@ impl CellJudge {
             return CellState::Down;
         }
         let lost = self.losses.count_ones();
-        let stays_lossy = self.state == CellState::Lossy && lost > 0;
+        let stays_lossy = self.state == CellState::Lossy && lost > LOSSY_UNTIL;
         if stays_lossy || lost >= u32::from(thresholds.lossy_after_losses) {
             return CellState::Lossy;
         }

@@ -1,0 +1,109 @@
+/** Every request to the aggregator, typed by its OpenAPI document, and one shape for every failure. */
+
+import createClient from 'openapi-fetch';
+import { decodeSnapshot, type Snapshot } from '../model/wire';
+import type { components, paths } from './schema';
+
+export type Agent = components['schemas']['Agent'];
+export type Agents = components['schemas']['Agents'];
+export type Session = components['schemas']['Session'];
+export type JoinToken = components['schemas']['JoinToken'];
+
+const MATRIX_TYPE = 'application/vnd.everypath.matrix';
+
+/** A request that was refused or got no answer (status 0), in words meant for the reader. */
+export class ApiProblem extends Error {
+  constructor(
+    readonly status: number,
+    readonly code: string,
+    message: string,
+    readonly retryAfterSeconds: number | null = null,
+  ) {
+    super(message);
+  }
+}
+
+const client = createClient<paths>({
+  baseUrl: location.origin,
+  credentials: 'same-origin',
+  // A form on another site cannot send a header of its own: this one proves that the page asked.
+  headers: { 'X-Everypath-Request': '1' },
+  fetch: (request: Request) => answered(fetch(request)),
+});
+
+export function readSession(): Promise<Session> {
+  return result(client.GET('/api/v1/session'));
+}
+
+export function signIn(name: string, password: string): Promise<Session> {
+  return result(client.POST('/api/v1/session', { body: { name, password } }));
+}
+
+export async function signOut(): Promise<void> {
+  const { response, error } = await client.DELETE('/api/v1/session');
+  if (!response.ok) throw problemOf(response, error);
+}
+
+export function readAgents(): Promise<Agents> {
+  return result(client.GET('/api/v1/agents'));
+}
+
+export function createJoinToken(uses: number, lifetimeSeconds: number): Promise<JoinToken> {
+  const body = { uses, expires_in_s: lifetimeSeconds, site: null };
+  return result(client.POST('/api/v1/join-tokens', { body }));
+}
+
+export async function readMatrix(): Promise<Snapshot> {
+  const answer = await client.GET('/api/v1/matrix', {
+    headers: { Accept: MATRIX_TYPE },
+    parseAs: 'arrayBuffer',
+  });
+  if (!answer.response.ok) throw problemOf(answer.response, answer.error);
+  const snapshot = answer.data ? decodeSnapshot(answer.data) : null;
+  if (snapshot) return snapshot;
+  throw new ApiProblem(
+    0,
+    'unreadable',
+    'The aggregator sent a matrix that this page cannot read. Reload the page; the aggregator may have been upgraded.',
+  );
+}
+
+async function result<T>(
+  request: Promise<{ data?: T; error?: unknown; response: Response }>,
+): Promise<T> {
+  const { data, error, response } = await request;
+  if (response.ok && data !== undefined) return data;
+  throw problemOf(response, error);
+}
+
+async function answered(request: Promise<Response>): Promise<Response> {
+  try {
+    return await request;
+  } catch {
+    throw new ApiProblem(
+      0,
+      'no_answer',
+      'The aggregator does not answer. It may be restarting, or the network between it and you is down.',
+    );
+  }
+}
+
+function problemOf(response: Response, body: unknown): ApiProblem {
+  const { code, detail } = (body ?? {}) as { code?: unknown; detail?: unknown };
+  const wait = Number(response.headers.get('Retry-After'));
+  return new ApiProblem(
+    response.status,
+    typeof code === 'string' ? code : 'unexpected',
+    typeof detail === 'string' && detail !== '' ? detail : fallback(response.status),
+    Number.isFinite(wait) && wait > 0 ? wait : null,
+  );
+}
+
+/** For answers that do not come from the aggregator itself, such as a proxy's error page. */
+function fallback(status: number): string {
+  if (status === 401) return 'You are not signed in.';
+  if (status === 403) return 'Your account may not see this.';
+  if (status === 429) return 'Too many requests. Wait a moment and try again.';
+  if (status >= 500) return `The aggregator failed to answer (status ${status}). Its log says why.`;
+  return `The aggregator refused the request (status ${status}).`;
+}

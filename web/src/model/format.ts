@@ -1,0 +1,80 @@
+/** Numbers and times as an operator reads them. Unknown is always a dash, never a zero. */
+
+import { lossPermille, rttMicros, stateName, type State } from './cell';
+
+export const NOT_KNOWN = '–';
+
+export function formatLoss(permille: number | null): string {
+  if (permille === null) return NOT_KNOWN;
+  if (permille === 0) return '0 %';
+  const percent = permille / 10;
+  return percent < 10 ? `${percent.toFixed(1)} %` : `${Math.round(percent)} %`;
+}
+
+/** Three significant digits and the unit that needs no leading zeros. */
+export function formatRtt(micros: number | null): string {
+  if (micros === null) return NOT_KNOWN;
+  if (micros < 1_000) return `${micros} µs`;
+  if (micros < 1_000_000) return `${threeDigits(micros / 1_000)} ms`;
+  return `${threeDigits(micros / 1_000_000)} s`;
+}
+
+/** RTT in ms without its unit, for the inside of a cell. */
+export function formatRttShort(micros: number | null): string {
+  return micros === null ? '' : threeDigits(micros / 1_000);
+}
+
+function threeDigits(value: number): string {
+  if (value >= 99.95) return Math.round(value).toString();
+  return value >= 9.995 ? value.toFixed(1) : value.toFixed(2);
+}
+
+const STATE_WORDS: Record<State, string> = {
+  unknown: 'Unknown',
+  ok: 'OK',
+  slow: 'Slow',
+  lossy: 'Lossy',
+  down: 'Down',
+  self: 'Itself',
+  'not-assigned': 'Not assigned',
+};
+
+export function stateWord(state: State): string {
+  return STATE_WORDS[state];
+}
+
+export function formatCell(cell: number): string {
+  const state = stateName(cell);
+  if (state === 'self') return 'the agent itself';
+  if (state === 'not-assigned') return 'not assigned, nobody is asked to measure it';
+  const word = stateWord(state).toLowerCase();
+  return `${state === 'ok' ? 'OK' : word}, loss ${spoken(formatLoss(lossPermille(cell)))}, RTT ${spoken(formatRtt(rttMicros(cell)))}`;
+}
+
+function spoken(text: string): string {
+  return text === NOT_KNOWN ? 'not known' : text;
+}
+
+/** The whole cell in one sentence, for the live region that a screen reader follows. */
+export function sayPair(source: string, target: string, cell: number, reverse: number): string {
+  if (stateName(cell) === 'self') return `${source}: itself.`;
+  return `${source} to ${target}: ${formatCell(cell)}. Reverse: ${formatCell(reverse)}.`;
+}
+
+export function formatAge(milliseconds: number): string {
+  const seconds = Math.max(0, Math.floor(milliseconds / 1_000));
+  if (seconds < 60) return `${seconds} s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h`;
+  return `${Math.floor(seconds / 86_400)} d`;
+}
+
+const GROUPED = new Intl.NumberFormat('en');
+
+export function formatCount(count: number): string {
+  return GROUPED.format(count);
+}
+
+export function plural(count: number, one: string, many = `${one}s`): string {
+  return `${formatCount(count)} ${count === 1 ? one : many}`;
+}

@@ -1,0 +1,59 @@
+import { describe, expect, it } from 'vitest';
+import { DOWN, LOSSY, SELF } from '../src/model/cell';
+import { formatAge, formatLoss, formatRtt, plural, sayPair } from '../src/model/format';
+import { packCell } from './cells';
+
+describe('numbers', () => {
+  it('show RTT with three digits and the unit that fits', () => {
+    expect([268, 999, 1_000, 9_994, 9_996, 48_128, 99_960, 1_204_000].map(formatRtt)).toEqual([
+      '268 µs',
+      '999 µs',
+      '1.00 ms',
+      '9.99 ms',
+      '10.0 ms',
+      '48.1 ms',
+      '100 ms',
+      '1.20 s',
+    ]);
+  });
+
+  it('show loss in percent, and never turn unknown into zero', () => {
+    expect([0, 4, 96, 100, 1_000].map(formatLoss)).toEqual([
+      '0 %',
+      '0.4 %',
+      '9.6 %',
+      '10 %',
+      '100 %',
+    ]);
+    expect([formatLoss(null), formatRtt(null)]).toEqual(['–', '–']);
+  });
+
+  it('show an age in its largest unit, also when clocks run backwards', () => {
+    expect([-5, 999, 59_999, 60_000, 7_200_000, 172_800_000].map(formatAge)).toEqual([
+      '0 s',
+      '0 s',
+      '59 s',
+      '1 min',
+      '2 h',
+      '2 d',
+    ]);
+  });
+
+  it('count in words', () => {
+    expect([plural(1, 'pair'), plural(2_000, 'pair')]).toEqual(['1 pair', '2,000 pairs']);
+  });
+});
+
+describe('the spoken cell', () => {
+  it('says both directions with both numbers', () => {
+    const said = sayPair('a', 'b', packCell(LOSSY, 20, 48_128), packCell(DOWN, 1_000, null));
+    expect(said).toBe(
+      'a to b: lossy, loss 2.0 %, RTT 48.1 ms. Reverse: down, loss 100 %, RTT not known.',
+    );
+  });
+
+  it('says that the diagonal is the agent itself', () => {
+    const self = packCell(SELF, null, null);
+    expect(sayPair('a', 'a', self, self)).toBe('a: itself.');
+  });
+});

@@ -1,0 +1,21 @@
+import { svelte } from '@sveltejs/vite-plugin-svelte';
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  plugins: [svelte()],
+  // Inlined assets are data: URIs, which the page's policy (default-src 'self') refuses.
+  build: {
+    assetsInlineLimit: 0,
+    cssCodeSplit: false,
+    target: 'es2022',
+    reportCompressedSize: false,
+  },
+  css: { preprocessorOptions: { scss: { silenceDeprecations: ['if-function'] } } },
+  server: {
+    host: '127.0.0.1',
+    proxy: { '/api': { target: process.env.EVERYPATH_API ?? 'http://127.0.0.1:8080', ws: true } },
+  },
+  // Without the browser condition Svelte resolves to its server build and nothing can be mounted.
+  ...(process.env.VITEST ? { resolve: { conditions: ['browser'] } } : {}),
+  test: { include: ['tests/**/*.test.ts'], environment: 'node' },
+});
