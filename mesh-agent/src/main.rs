@@ -1,1 +1,210 @@
-fn main(){}
+//! The command line: reads what is asked, does it, and says how it went. Exit codes: 0 done, 1 failed, 2 wrong use.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this file is the program's voice")]
+
+mod args;
+
+use anyhow::Context;
+use args::{Cli, Command, ConfigCommand};
+use clap::Parser;
+use everypath_config::{Sources, Value};
+use everypath_protocol::token::JoinToken;
+use mesh_agent::config::{self, Config};
+use mesh_agent::founding::{self, Founding};
+use mesh_agent::show::{self, ShowError};
+use mesh_agent::store::Store;
+use mesh_agent::{join, run, tls};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use tracing_subscriber::EnvFilter;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    tls::use_one_provider();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(why) => {
+            eprintln!("error: the operating system refuses what the agent needs: {why}");
+            return ExitCode::from(1);
+        }
+    };
+    match runtime.block_on(perform(cli.command)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(Failure::Use(why)) => {
+            eprintln!("error: {why}");
+            ExitCode::from(2)
+        }
+        Err(Failure::Run(why)) => {
+            eprintln!("error: {why:#}");
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// How a command fails.
+enum Failure {
+    /// It was asked for something that cannot be.
+    Use(String),
+    /// It was asked for something that did not work.
+    Run(anyhow::Error),
+}
+
+impl<E: Into<anyhow::Error>> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self::Run(error.into())
+    }
+}
+
+async fn perform(command: Command) -> Result<(), Failure> {
+    match command {
+        Command::Init(args) => init(args).await,
+        Command::Join(args) => join_mesh(args).await,
+        Command::Run(args) => run_agent(args).await,
+        Command::Status(args) => {
+            let data_dir = data_dir(args.data_dir)?;
+            if args.json {
+                println!("{}", show::fetch(&data_dir, "/state").await?.1);
+            } else {
+                print!("{}", show::state::draw(&show::fetch_state(&data_dir).await?));
+            }
+            Ok(())
+        }
+        Command::Matrix(args) => {
+            let state = show::fetch_state(&data_dir(args.data_dir)?).await?;
+            if args.json {
+                println!("{}", serde_json::to_string(&state.members)?);
+            } else {
+                print!("{}", show::matrix::draw(&state, show::wants_colour()));
+            }
+            Ok(())
+        }
+        Command::Ledger(args) => ledger(&data_dir(args.data_dir)?).await,
+        Command::Config(ConfigCommand::Template) => {
+            print!("{}", config::SCHEMA.template());
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Check(args)) => {
+            let config = load(&config::sources(args.config.as_deref(), args.data_dir.as_deref()))?;
+            println!(
+                "the configuration is fine: listens at {}, keeps its data in {}",
+                config.listen,
+                config.data_dir.display()
+            );
+            Ok(())
+        }
+    }
+}
+
+fn load(sources: &Sources) -> Result<Config, Failure> {
+    Config::load(sources).map_err(|invalid| Failure::Use(invalid.to_string()))
+}
+
+/// The data directory that was named, or the configured one.
+fn data_dir(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
+    match named {
+        Some(named) => Ok(named),
+        None => Ok(load(&config::sources(None, None))?.data_dir),
+    }
+}
+
+async fn init(args: args::Init) -> Result<(), Failure> {
+    let mut sources = config::sources(None, args.data_dir.as_deref());
+    sources.flag_if("data_dir", args.data_dir.as_ref().map(|path| path.display().to_string()).as_ref());
+    sources.flag_if("listen", args.listen.as_ref());
+    sources.flags("advertise", &args.advertise);
+    let config = load(&sources)?;
+    let expires = std::time::Duration::parse(&args.expires).ok_or_else(|| {
+        Failure::Use(format!("--expires: `{}` is not {}", args.expires, std::time::Duration::EXPECTED))
+    })?;
+    let founding = Founding {
+        data_dir: config.data_dir.clone(),
+        name: args.name,
+        site: args.site,
+        uses: args.uses,
+        expires,
+        listen: config.listen,
+        advertise: config.advertise,
+    };
+    let token = founding::found(&founding).await?;
+    let dir = config.data_dir.display();
+    eprintln!("A mesh was founded; this host is its first agent, {} in site {}.", founding.name, founding.site);
+    eprintln!("Start it:              mesh-agent run --data-dir {dir}");
+    eprintln!("Then, on each other host (the token admits {} agents within {}):", founding.uses, args.expires);
+    eprintln!("                       mesh-agent join TOKEN --name NAME --site SITE");
+    eprintln!("The mesh's root key is {dir}/root.key: move it to a safe place, it is not needed to run.");
+    println!("{}", token.to_text());
+    Ok(())
+}
+
+async fn join_mesh(args: args::Join) -> Result<(), Failure> {
+    let token = JoinToken::from_text(&args.token).map_err(|why| Failure::Use(why.to_string()))?;
+    let data_dir = data_dir(args.data_dir)?;
+    let name = args.name.map_or_else(host_name, Ok).map_err(Failure::Use)?;
+    let joined = join::join(&token, data_dir.clone(), &name, &args.site).await?;
+    println!("{} in site {} is now a member of mesh {}.", joined.name, joined.site, joined.mesh.short());
+    println!("Start it: mesh-agent run --data-dir {}", data_dir.display());
+    Ok(())
+}
+
+fn host_name() -> Result<String, String> {
+    let unnamed = || "this host has no name; give the agent one with --name".to_owned();
+    let text = std::fs::read_to_string("/proc/sys/kernel/hostname").map_err(|_| unnamed())?;
+    let name = text.trim().split('.').next().unwrap_or_default();
+    if name.is_empty() { Err(unnamed()) } else { Ok(name.to_owned()) }
+}
+
+async fn run_agent(args: args::Run) -> Result<(), Failure> {
+    let mut sources = config::sources(args.config.as_deref(), args.data_dir.as_deref());
+    sources.flag_if("data_dir", args.data_dir.as_ref().map(|path| path.display().to_string()).as_ref());
+    sources.flag_if("listen", args.listen.as_ref());
+    sources.flag_if("status", args.status.as_ref());
+    sources.flags("advertise", &args.advertise);
+    sources.flag_if("log", args.log.as_ref());
+    let config = load(&sources)?;
+    let filter = EnvFilter::try_new(&config.log).context("while reading the log filter")?;
+    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal).init();
+    let mut signals = Signals::new().context("while asking for signals")?;
+    let mut running = run::start(&config).await?;
+    tracing::info!(
+        agent.id = %running.about.agent.short(), agent.name = running.about.name, agent.site = running.about.site,
+        status = %running.addresses.status, version = env!("CARGO_PKG_VERSION"), "the agent runs"
+    );
+    tokio::select! {
+        () = signals.wait() => {}
+        () = running.broken() => return Err(Failure::Run(anyhow::anyhow!("the agent's loop ended; see the log above"))),
+    }
+    tracing::info!("ending: what was measured goes to the disk");
+    running.stop().await;
+    Ok(())
+}
+
+struct Signals {
+    terminate: tokio::signal::unix::Signal,
+    interrupt: tokio::signal::unix::Signal,
+}
+
+impl Signals {
+    fn new() -> std::io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+    }
+
+    async fn wait(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+async fn ledger(data_dir: &Path) -> Result<(), Failure> {
+    let text = match show::fetch(data_dir, "/ledger").await {
+        Ok((_, text)) => text,
+        // A stopped agent's ledger can be read from its file.
+        Err(ShowError::NotRunning { .. }) => serde_json::to_string(&Store::ledger_of(data_dir)?)?,
+        Err(other) => return Err(other.into()),
+    };
+    println!("{text}");
+    Ok(())
+}

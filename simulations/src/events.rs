@@ -25,6 +25,9 @@ impl World {
                 if machine.boot == boot && is_due {
                     self.hosts[host].wake_at = None;
                     self.feed(host, Input::Wakeup);
+                    let machine = &self.hosts[host];
+                    let is_past = machine.wake_at.is_some_and(|wake| wake <= machine.now(self.at).mono);
+                    assert!(!is_past, "agent {host} wants to be woken at once after it was woken: it would spin");
                 }
             }
             Event::Deliver { host, boot, input } => {
@@ -141,6 +144,7 @@ impl World {
         self.sync_disk(host, kept);
         self.hosts[host].disk.crash(0);
         if restored && let Some(copy) = self.hosts[host].copy.clone() {
+            self.outcome.restored_disks += 1;
             self.truth.restore(self.hosts[host].id(), &copy, &self.server);
             self.hosts[host].disk.platter = copy;
         }

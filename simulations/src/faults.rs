@@ -60,11 +60,11 @@ impl Plan {
                 let fault = if random.permille(200) {
                     Fault::Stop { host, down }
                 } else {
-                    Fault::Crash { host, down, restored: random.permille(100) }
+                    Fault::Crash { host, down, restored: random.permille(300) }
                 };
                 faults.push((at, fault));
             }
-            if random.permille(300) {
+            if random.permille(600) {
                 faults.push((random.span(Span::seconds(60), until), Fault::Copy(host)));
             }
         }

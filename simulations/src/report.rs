@@ -32,6 +32,8 @@ pub struct Summary {
     pub crashes: u64,
     /// Times that a network fell into parts.
     pub partitions: u64,
+    /// Disks replaced by an older copy of themselves.
+    pub restored_disks: u64,
     /// Records given up with a tombstone.
     pub drops: u64,
     /// Messages and probes that did not arrive.
@@ -121,6 +123,7 @@ pub fn summarise(reports: &[SeedReport], size: Size, real_seconds: f64) -> Summa
         records: sum(|outcome| outcome.findings.records),
         crashes: sum(|outcome| outcome.crashes),
         partitions: sum(|outcome| outcome.partitions),
+        restored_disks: sum(|outcome| outcome.restored_disks),
         drops: sum(|outcome| outcome.findings.dropped),
         messages_lost: sum(|outcome| outcome.messages_lost),
         lost: sum(|outcome| outcome.findings.lost),

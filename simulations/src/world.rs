@@ -13,7 +13,7 @@ use everypath_protocol::row::Row;
 use everypath_protocol::sign::{Document, Signed, Verified, seal};
 use everypath_protocol::time::Span;
 use mesh_agent_core::effect::{Effect, Effects, Input, Statement, UploadResult};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 /// From here on nothing goes wrong any more, so that what waits can arrive.
 pub const CALM: Span = Span::seconds(600);
@@ -23,6 +23,8 @@ const DIAL_TIMEOUT: Span = Span::seconds(5);
 /// A connection over a path that is gone is noticed after this long (QUIC's idle timeout).
 const LINK_TIMEOUT: Span = Span::seconds(30);
 const HELLO_INTERVAL: Span = Span::seconds(10);
+/// Checked statements remembered before all are forgotten.
+const OPENED_MAX: usize = 4_096;
 
 pub(crate) enum Event {
     Wake { host: HostIndex, boot: u64 },
@@ -56,6 +58,8 @@ pub struct Outcome {
     pub crashes: u64,
     /// Times that the network fell into parts.
     pub partitions: u64,
+    /// Disks replaced by an older copy of themselves.
+    pub restored_disks: u64,
     /// Messages and probes lost on the way.
     pub messages_lost: u64,
     /// Agents that at the end still had an old epoch to drain, although nothing had been wrong for [`CALM`].
@@ -81,6 +85,7 @@ pub struct World {
     authority: Authority,
     tickets: BTreeMap<u64, (HostIndex, u64)>,
     next_ticket: u64,
+    opened: BTreeMap<[u8; 64], Option<Statement>>,
     registry: BTreeMap<HostIndex, Verified<MemberRecord>>,
     pub(crate) is_calm: bool,
     pub(crate) outcome: Outcome,
@@ -112,6 +117,7 @@ impl World {
             authority,
             tickets: BTreeMap::new(),
             next_ticket: 0,
+            opened: BTreeMap::new(),
             registry: BTreeMap::new(),
             is_calm: false,
             outcome: Outcome::default(),
@@ -159,9 +165,9 @@ impl World {
 
     /// Hands an input to an agent and turns its effects into events.
     pub(crate) fn feed(&mut self, host: HostIndex, input: Input) {
-        let mut inputs = vec![input];
+        let mut inputs = VecDeque::from([input]);
         let mut effects = Effects::new();
-        while let Some(input) = inputs.pop() {
+        while let Some(input) = inputs.pop_front() {
             let machine = &mut self.hosts[host];
             let now = machine.now(self.at);
             let Some(agent) = &mut machine.agent else { return };
@@ -182,15 +188,15 @@ impl World {
         }
     }
 
-    fn perform(&mut self, host: HostIndex, effect: Effect, inputs: &mut Vec<Input>) {
+    fn perform(&mut self, host: HostIndex, effect: Effect, inputs: &mut VecDeque<Input>) {
         let mesh = self.authority.mesh();
         match effect {
             Effect::SignMember(record) => {
                 let signed: Verified<MemberRecord> = seal(record, mesh, &self.hosts[host].key);
                 self.registry.insert(host, signed.clone());
-                inputs.push(Input::MemberSigned(signed));
+                inputs.push_back(Input::MemberSigned(signed));
             }
-            Effect::SignRow(row) => inputs.push(Input::RowSigned(seal(row, mesh, &self.hosts[host].key))),
+            Effect::SignRow(row) => inputs.push_back(Input::RowSigned(seal(row, mesh, &self.hosts[host].key))),
             Effect::RememberMember(record) => self.hosts[host].disk.platter.remember(record),
             Effect::Dial { agent, .. } => {
                 let to = self.places[&agent];
@@ -253,14 +259,20 @@ impl World {
         }
     }
 
-    /// Checks statements as a shell does.
-    fn open(&self, documents: Vec<Signed>) -> Vec<Statement> {
+    /// Checks statements as a shell does. What was checked once is remembered by its signature, which covers every byte:
+    /// in a run all shells are one process, and most statements reach every agent.
+    fn open(&mut self, documents: Vec<Signed>) -> Vec<Statement> {
+        if self.opened.len() > OPENED_MAX {
+            self.opened.clear();
+        }
         let trust = &self.authority.trust;
         let open = |signed: Signed| match signed.kind {
             MemberRecord::KIND => MemberRecord::open(signed, trust, &SCHEME).map(Statement::Member).ok(),
             _ => Row::open(signed, &trust.mesh(), &SCHEME).map(Statement::Row).ok(),
         };
-        documents.into_iter().filter_map(open).collect()
+        let opened = &mut self.opened;
+        let look_up = |signed: Signed| opened.entry(signed.signature.0).or_insert_with(|| open(signed)).clone();
+        documents.into_iter().filter_map(look_up).collect()
     }
 
     fn schedule_sync(&mut self, host: HostIndex) {

@@ -11,8 +11,11 @@ use crate::uploader::Uploader;
 use crate::windows::Windows;
 use alloc::vec;
 use alloc::vec::Vec;
+use everypath_protocol::cell::CellState;
 use everypath_protocol::codec;
 use everypath_protocol::id::AgentId;
+use everypath_protocol::member::Version;
+use everypath_protocol::mesh::{Holding, Topic};
 use everypath_protocol::record::{CellFlip, Record};
 use everypath_protocol::sign::Document;
 use everypath_protocol::time::{MonoTime, Now};
@@ -129,6 +132,10 @@ impl Agent {
             Input::PeerDisconnected(peer) => self.membership.disconnected(now.mono, peer),
             Input::DialFailed(peer) => self.membership.dial_failed(now.mono, peer),
             Input::Compare { ticket, first, last, holdings } => {
+                let own = self.params.agent;
+                if let Some(held) = holdings.iter().find(|held| held.owner == own && self.is_from_elsewhere(held)) {
+                    self.outrank(now, held.version, out);
+                }
                 Exchange::answer(ticket, (first, last), &holdings, self.holdings(), out);
             }
             Input::Difference { from, newer, wanted } => {
@@ -182,8 +189,12 @@ impl Agent {
                 Statement::Member(record) => has_new_member |= self.membership.take(now.mono, record, out),
                 Statement::Row(row) => {
                     let owner: AgentId = row.author().into();
-                    // Our own old row may come back after a restart; it is not news to us.
-                    if owner != self.params.agent {
+                    let held = Holding { owner, topic: Topic::Row, version: row.document().version };
+                    if owner == self.params.agent {
+                        if self.is_from_elsewhere(&held) {
+                            self.outrank(now, held.version, out);
+                        }
+                    } else {
                         let is_member = self.membership.members().contains_key(&owner);
                         self.rows.take(now.mono, row, is_member, out);
                     }
@@ -196,6 +207,23 @@ impl Agent {
             let others = u64::try_from(self.membership.members().len()).unwrap_or(u64::MAX);
             self.uploader.set_mesh_size(others.saturating_add(1));
         }
+    }
+
+    /// Whether a statement of ours that somebody holds is newer than the newest that this process made. Without a row of
+    /// this incarnation yet, any row of it is newer.
+    fn is_from_elsewhere(&self, held: &Holding) -> bool {
+        let incarnation = self.membership.incarnation();
+        let newest_row = || self.rows.get(&self.params.agent).map(|row| row.document().version);
+        let newest = match held.topic {
+            Topic::Member => self.membership.version(),
+            Topic::Row => newest_row().unwrap_or_default().max(Version { incarnation, number: 0 }),
+        };
+        held.version > newest
+    }
+
+    fn outrank(&mut self, now: Now, version: Version, out: &mut Effects) {
+        self.membership.outrank(version, out);
+        self.rows.hurry(now.mono, CellState::Down, CellState::Unknown);
     }
 
     /// What this agent says of itself goes to its neighbours at once; the rest of the mesh learns it by comparison.

@@ -88,7 +88,10 @@ impl Membership {
 
     /// The own record came back signed.
     pub fn signed(&mut self, record: Verified<MemberRecord>) {
-        self.own = Some(record);
+        let is_newer = self.own.as_ref().is_none_or(|own| record.document().version > own.document().version);
+        if is_newer {
+            self.own = Some(record);
+        }
     }
 
     /// Takes a checked record in. Returns whether it is news.
@@ -96,11 +99,8 @@ impl Membership {
         let owner = member::owner(&record);
         let version = record.document().version;
         if owner == self.agent {
-            // An older copy of this host speaks, or we lost our memory: we go on above it.
             if version > self.version {
-                out.push(Effect::Anomaly(Anomaly::OwnRecordFromElsewhere));
-                self.version.incarnation = Incarnation(version.incarnation.0.saturating_add(1));
-                self.publish(out);
+                self.outrank(version, out);
             }
             return false;
         }
@@ -130,6 +130,17 @@ impl Membership {
         self.members.insert(owner, member);
         self.wake_at = self.earliest();
         true
+    }
+
+    /// Somebody holds a statement of ours that this process did not make: another copy of this host speaks, or our disk was
+    /// restored. We go on above it, or nobody would listen to us.
+    pub fn outrank(&mut self, version: Version, out: &mut Effects) {
+        out.push(Effect::Anomaly(Anomaly::OwnRecordFromElsewhere));
+        // Already above it: the others only do not know yet.
+        if version.incarnation >= self.version.incarnation {
+            self.version.incarnation = Incarnation(version.incarnation.0.saturating_add(1));
+            self.publish(out);
+        }
     }
 
     /// A connection leads to this peer.
@@ -241,6 +252,11 @@ impl Membership {
     /// The own record, once it is signed.
     pub const fn own(&self) -> Option<&Verified<MemberRecord>> {
         self.own.as_ref()
+    }
+
+    /// The newest version of the own record, signed or on its way to be.
+    pub const fn version(&self) -> Version {
+        self.version
     }
 
     /// Which start of this agent this is.

@@ -81,8 +81,8 @@ impl Uploader {
         if self.start(live, outbox, out) {
             self.has_urgent = false;
         }
-        let is_fresh_waiting = outbox.streams().last().is_some_and(|stream| !stream.is_drained());
-        if is_fresh_waiting && self.bytes_old * 7 > self.bytes_fresh * 3 {
+        let is_fresh_under_way = outbox.streams().last().is_some_and(|stream| stream.in_flight.is_some());
+        if is_fresh_under_way && self.bytes_old * 7 > self.bytes_fresh * 3 {
             return;
         }
         // Old epochs drain one after the other: their records are of the past, and order is worth more than speed.

@@ -1,0 +1,160 @@
+//! What can be configured, and its check.
+
+use everypath_config::{Invalid, Key, Schema, Sources};
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The file that is read from the data directory when no other is named.
+pub const CONFIG_FILE: &str = "agent.toml";
+/// Where the mesh listens if nobody says otherwise.
+pub const LISTEN_DEFAULT: &str = "0.0.0.0:7117";
+
+/// All keys.
+pub const SCHEMA: Schema = Schema {
+    program: "mesh-agent",
+    prefix: "EVERYPATH_AGENT_",
+    keys: &[
+        Key {
+            name: "data_dir",
+            default: "/var/lib/everypath-agent",
+            doc: "Where the agent keeps its key, its membership and the results that wait for an aggregator. Only the\nagent may be able to read it.",
+        },
+        Key {
+            name: "listen",
+            default: LISTEN_DEFAULT,
+            doc: "Address and port of the mesh, for QUIC (UDP) and TCP alike. Open this port to the other agents.\nPort 0 lets the system choose.",
+        },
+        Key {
+            name: "advertise",
+            default: "",
+            doc: "IP addresses to tell other agents, in place of those of the interfaces. For hosts behind NAT.",
+        },
+        Key {
+            name: "status",
+            default: "127.0.0.1:9117",
+            doc: "Where the agent shows its state, metrics and matrix. Loopback only.",
+        },
+        Key {
+            name: "log",
+            default: "info",
+            doc: "What is logged: error, warn, info, debug, trace, or a list as in \"info,mesh_agent=debug\".",
+        },
+        Key {
+            name: "probe.interval",
+            default: "5s",
+            doc: "Time between two probes of one target, 1s to 60s. All agents of a mesh should have the same.",
+        },
+        Key {
+            name: "probe.timeout",
+            default: "1s",
+            doc: "Without a reply for this long a probe is lost, 100ms up to the interval.",
+        },
+        Key {
+            name: "buffer.bytes_max",
+            default: "64MiB",
+            doc: "Most bytes of results that wait for an aggregator, 1MiB to 16GiB. 64MiB hold 7 days of 64 targets.",
+        },
+    ],
+};
+
+/// The checked configuration.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Config {
+    /// See [`SCHEMA`].
+    pub data_dir: PathBuf,
+    /// See [`SCHEMA`].
+    pub listen: SocketAddr,
+    /// See [`SCHEMA`].
+    pub advertise: Vec<IpAddr>,
+    /// See [`SCHEMA`].
+    pub status: SocketAddr,
+    /// See [`SCHEMA`].
+    pub log: String,
+    /// See [`SCHEMA`].
+    pub probe_interval: Duration,
+    /// See [`SCHEMA`].
+    pub probe_timeout: Duration,
+    /// See [`SCHEMA`].
+    pub buffer_bytes_max: u64,
+}
+
+impl Config {
+    /// Reads and checks everything, and says everything that is wrong at once.
+    ///
+    /// # Errors
+    /// [`Invalid`].
+    pub fn load(sources: &Sources) -> Result<Self, Invalid> {
+        let mut values = SCHEMA.load(sources);
+        let config = Self {
+            data_dir: values.get("data_dir"),
+            listen: values.get("listen"),
+            advertise: values.get("advertise"),
+            status: values.get("status"),
+            log: values.get("log"),
+            probe_interval: values.get("probe.interval"),
+            probe_timeout: values.get("probe.timeout"),
+            buffer_bytes_max: values.get::<everypath_config::ByteSize>("buffer.bytes_max").0,
+        };
+        if !config.status.ip().is_loopback() {
+            let text = "the status page shows the whole mesh to anyone who can reach it, so it must be on loopback, like 127.0.0.1:9117. To see it from elsewhere, use: ssh -L 9117:127.0.0.1:9117 HOST";
+            values.reject("status", text);
+        }
+        if config.probe_interval < Duration::from_secs(1) || config.probe_interval > Duration::from_secs(60) {
+            values.reject("probe.interval", "must be from 1s to 60s");
+        }
+        if config.probe_timeout < Duration::from_millis(100) || config.probe_timeout > config.probe_interval {
+            values.reject("probe.timeout", "must be from 100ms up to probe.interval");
+        }
+        if !(1 << 20..=16 << 30).contains(&config.buffer_bytes_max) {
+            values.reject("buffer.bytes_max", "must be from 1MiB to 16GiB");
+        }
+        if config.advertise.iter().any(IpAddr::is_unspecified) {
+            values.reject("advertise", "must name addresses that others can reach, not 0.0.0.0 or ::");
+        }
+        if tracing_subscriber::EnvFilter::try_new(&config.log).is_err() {
+            values.reject("log", "is not a level like \"info\" or a list like \"info,mesh_agent=debug\"");
+        }
+        values.finish(config)
+    }
+}
+
+/// The layers below the flags: the environment and `file`, or the data directory's own file if there is one.
+pub fn sources(file: Option<&Path>, data_dir: Option<&Path>) -> Sources {
+    let beside = data_dir.map(|dir| dir.join(CONFIG_FILE)).filter(|path| path.is_file());
+    Sources::of_process(file.or(beside.as_deref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_at_all_is_a_configuration() {
+        let config = Config::load(&Sources::default()).unwrap();
+        assert_eq!(config.listen.to_string(), LISTEN_DEFAULT);
+        assert_eq!(config.probe_interval, Duration::from_secs(5));
+        assert!(config.advertise.is_empty());
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once_and_unknown_keys_are_told_the_nearest() {
+        let mut sources = Sources::default();
+        let text =
+            "listn = \"1.2.3.4:5\"\nstatus = \"0.0.0.0:9117\"\n[probe]\ninterval = \"90s\"\ntimeout = \"soon\"\n";
+        sources.file("agent.toml", text);
+        let said = Config::load(&sources).unwrap_err().to_string();
+        for part in
+            ["agent.toml:1", "did you mean `listen`", "loopback", "from 1s to 60s", "`soon` is not a length of time"]
+        {
+            assert!(said.contains(part), "{part:?} is not in:\n{said}");
+        }
+    }
+
+    #[test]
+    fn the_template_can_be_read_back() {
+        let mut sources = Sources::default();
+        sources.file("agent.toml", SCHEMA.template());
+        assert_eq!(Config::load(&sources), Config::load(&Sources::default()));
+    }
+}

@@ -1,0 +1,88 @@
+//! Doing what the agent asks, each thing by whom it concerns.
+
+use super::Driver;
+use crate::net::supervisor::Command;
+use crate::uplink::Job;
+use everypath_protocol::sign;
+use everypath_protocol::window::{NotMeasured, ProbeOutcome};
+use mesh_agent_core::effect::UploadResult;
+use mesh_agent_core::{Anomaly, Effect, Input};
+
+impl Driver {
+    pub(super) async fn perform_all(&mut self) {
+        let mut effects = std::mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            self.perform(effect).await;
+        }
+        // Signing may not add effects by itself, so the emptied vector is the one to use again.
+        self.effects = effects;
+    }
+
+    async fn perform(&mut self, effect: Effect) {
+        match effect {
+            Effect::Dial { agent, addresses } => {
+                self.mesh(Command::Dial { agent, addresses }, Some(Input::DialFailed(agent)));
+            }
+            Effect::Disconnect(agent) => self.mesh(Command::Disconnect(agent), None),
+            Effect::Compare { to, first, last, holdings } => {
+                self.mesh(Command::Compare { to, first, last, holdings }, Some(Input::ExchangeFailed(to)));
+            }
+            Effect::Give { to, documents } => {
+                self.mesh(Command::Give { to, documents }, Some(Input::ExchangeFailed(to)));
+            }
+            Effect::Respond { ticket, newer, wanted } => self.mesh(Command::Respond { ticket, newer, wanted }, None),
+            Effect::SignMember(record) => {
+                let signed = sign::seal(record, self.mesh, self.key.as_ref());
+                self.outlets.own.send_replace(Some(signed.signed().clone()));
+                self.answered.push_back(Input::MemberSigned(signed));
+            }
+            Effect::SignRow(row) => {
+                self.answered.push_back(Input::RowSigned(sign::seal(row, self.mesh, self.key.as_ref())));
+            }
+            Effect::RememberMember(member) => self.outlets.store.remember(member),
+            Effect::StartProbe(request) => {
+                if self.outlets.probes.try_send(request).is_err() {
+                    self.metrics.queue_full.with_label_values(&["probes"]).inc();
+                    let outcome = ProbeOutcome::NotMeasured(NotMeasured::Overload);
+                    self.metrics.probes.with_label_values(&[NotMeasured::Overload.name()]).inc();
+                    self.answered.push_back(Input::ProbeFinished { probe: request.probe, outcome });
+                }
+            }
+            Effect::Persist(op) => self.outlets.store.persist(op).await,
+            Effect::Upload { epoch, first, last } => self.upload(Job { epoch, first, last }),
+            Effect::CellChanged { target, from, to } => {
+                self.metrics.cell_changes.with_label_values(&[to.name()]).inc();
+                let (from, to) = (from.name(), to.name());
+                tracing::info!(pair.target = %target.short(), from, to, "a cell changed");
+            }
+            Effect::Anomaly(anomaly) => {
+                self.metrics.anomalies.with_label_values(&[anomaly.name()]).inc();
+                // Hearing the same thing twice is what gossip does; the others are worth a look.
+                if anomaly == Anomaly::UselessStatement {
+                    tracing::debug!(kind = anomaly.name(), "a statement said nothing new");
+                } else {
+                    tracing::warn!(kind = anomaly.name(), "something happened that should not");
+                }
+            }
+        }
+    }
+
+    /// Hands an order to the network; if it cannot take it, the agent hears of the failure at once.
+    fn mesh(&mut self, command: Command, failure: Option<Input>) {
+        if self.outlets.mesh.try_send(command).is_err() {
+            self.metrics.queue_full.with_label_values(&["mesh"]).inc();
+            self.answered.extend(failure);
+        }
+    }
+
+    fn upload(&mut self, job: Job) {
+        match self.outlets.uploads.try_send(job) {
+            Ok(()) => self.uploads_under_way += 1,
+            Err(_) => {
+                self.metrics.queue_full.with_label_values(&["uploads"]).inc();
+                let result = UploadResult::Unreachable;
+                self.answered.push_back(Input::UploadFinished { epoch: job.epoch, result });
+            }
+        }
+    }
+}
