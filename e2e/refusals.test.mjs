@@ -70,7 +70,7 @@ test('a token that is cut short, mistyped, or none at all', () => {
 test('a configuration file with an unknown key and a second error: both are reported', () => {
   const file = join(directory, 'aggregator.toml');
   // `lisen` is one letter away from `listen`.
-  writeFileSync(file, 'lisen = "127.0.0.1:0"\nhttp = "not an address"\n');
+  writeFileSync(file, '[server]\nlisen = "127.0.0.1:0"\nhttp = "not an address"\n');
   assertRefused(
     run(program('aggregator'), ['serve', '--config', file, '--data-dir', join(directory, 'never')]),
     /lisen/,

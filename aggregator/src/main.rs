@@ -1,1 +1,226 @@
-fn main(){}
+//! The command line. Each subcommand is one call into the library.
+#![forbid(unsafe_code)]
+
+use aggregator::addresses::Bound;
+use aggregator::clock::Clock;
+use aggregator::config::{Config, SCHEMA, check_url};
+use aggregator::mesh::Mesh;
+use aggregator::store::Store;
+use aggregator::tokens::{self, Wish};
+use aggregator::{api, audit, auth, clock, serve, telemetry, tls};
+use anyhow::Context as _;
+use clap::{Args, Parser, Subcommand};
+use everypath_config::{Sources, Value as _};
+use std::io::Write as _;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Keeps what the agents of a mesh measure, and shows it.
+#[derive(Debug, Parser)]
+#[command(name = "aggregator", version)]
+struct Arguments {
+    /// What is logged: info, debug, aggregator=debug, … Without it the environment variable RUST_LOG says, else "info".
+    #[arg(long, global = true)]
+    log: Option<String>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run. Works without any configuration.
+    Serve(Serve),
+    /// Join tokens.
+    #[command(subcommand)]
+    Token(Token),
+    /// Tokens for programs that use the API.
+    #[command(subcommand)]
+    ApiToken(ApiToken),
+    /// Compare what agents sent with what is stored.
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Print the OpenAPI document.
+    Openapi,
+    /// The configuration.
+    #[command(subcommand)]
+    Config(ConfigCommand),
+}
+
+#[derive(Debug, Args)]
+struct Serve {
+    /// Configuration file (TOML).
+    #[arg(long)]
+    config: Option<PathBuf>,
+    /// Where everything is kept.
+    #[arg(long)]
+    data_dir: Option<PathBuf>,
+    /// Address of the TLS listener.
+    #[arg(long)]
+    listen: Option<SocketAddr>,
+    /// Address of the loopback listener.
+    #[arg(long)]
+    http: Option<String>,
+    /// A URL under which agents reach this aggregator; may be given several times.
+    #[arg(long)]
+    advertise: Vec<String>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Token {
+    /// Make a join token and print it alone.
+    Create {
+        /// Of the aggregator.
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// How many agents may join with it.
+        #[arg(long, default_value_t = 1)]
+        uses: u32,
+        /// For how long.
+        #[arg(long, default_value = "1h", value_parser = duration)]
+        expires: Duration,
+        /// The site of all who join with it.
+        #[arg(long)]
+        site: Option<String>,
+        /// A URL under which agents reach the aggregator; may be given several times.
+        #[arg(long)]
+        advertise: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum ApiToken {
+    /// Make an API token and print it alone.
+    Create {
+        /// Of the aggregator.
+        #[arg(long)]
+        data_dir: PathBuf,
+        /// What it is for.
+        #[arg(long)]
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Audit {
+    /// Compare the agents' own accounts with the database, number by number. Ends with 0 if nothing is missing or twice, 1 if
+    /// something is, 2 if that could not be found out.
+    Streams(audit::Arguments),
+}
+
+#[derive(Debug, Subcommand)]
+enum ConfigCommand {
+    /// Say everything that is wrong with a configuration.
+    Check {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Print a file with every key, its meaning and its default.
+    Template,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    telemetry::init_logs(arguments.log.as_deref());
+    tls::install_provider();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&anyhow::Error::from(error).context("while starting threads")),
+    };
+    match runtime.block_on(run(arguments.command)) {
+        Ok(code) => code,
+        Err(error) => fail(&error),
+    }
+}
+
+fn fail(error: &anyhow::Error) -> ExitCode {
+    // Nothing is left to try when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    ExitCode::from(2)
+}
+
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    std::io::stdout().write_all(text.as_bytes()).context("while writing to standard output")?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(arguments) => {
+            let config = Config::load(&sources(&arguments))?;
+            let password = std::env::var("EVERYPATH_ADMIN_PASSWORD").ok().filter(|password| !password.is_empty());
+            serve::serve(config, password, stop_signal()?).await?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Token(Token::Create { data_dir, uses, expires, site, advertise }) => {
+            create_token(data_dir, Wish { uses, life: clock::span(expires), site }, advertise).await
+        }
+        Command::ApiToken(ApiToken::Create { data_dir, name }) => {
+            let store = Store::open_existing(&data_dir).await?;
+            let secret = auth::create_api_token(&store, &name, Clock::system().now()).await?;
+            store.close().await;
+            print(&format!("{secret}\n"))
+        }
+        Command::Audit(Audit::Streams(arguments)) => audit::run(&arguments).await,
+        Command::Openapi => print(&api::openapi::text()),
+        Command::Config(ConfigCommand::Check { config }) => {
+            Config::load(&Sources::of_process(config.as_deref()))?;
+            print("The configuration is valid.\n")
+        }
+        Command::Config(ConfigCommand::Template) => print(&SCHEMA.template()),
+    }
+}
+
+fn sources(arguments: &Serve) -> Sources {
+    let mut sources = Sources::of_process(arguments.config.as_deref());
+    sources
+        .flag_if("data_dir", arguments.data_dir.as_ref().map(|path| path.display()).as_ref())
+        .flag_if("server.listen", arguments.listen.as_ref())
+        .flag_if("server.http", arguments.http.as_ref())
+        .flags("server.advertise", &arguments.advertise);
+    sources
+}
+
+async fn create_token(data_dir: PathBuf, wish: Wish, advertise: Vec<String>) -> anyhow::Result<ExitCode> {
+    anyhow::ensure!((1..=tokens::USES_MAX).contains(&wish.uses), "--uses must be from 1 to {}", tokens::USES_MAX);
+    for url in &advertise {
+        check_url(url).map_err(|why| anyhow::anyhow!("--advertise: `{url}` {why}"))?;
+    }
+    let store = Store::open_existing(&data_dir).await?;
+    let mesh = Mesh::open(&data_dir)?;
+    let pin = tls::pin_in(&data_dir)?;
+    let bound =
+        Bound::read(&data_dir).context("addresses.json is missing; start `aggregator serve` once, or name --advertise");
+    let aggregators = match bound {
+        Ok(bound) => bound.advertised(&advertise, pin),
+        Err(error) if advertise.is_empty() => return Err(error),
+        Err(_) => advertise.into_iter().map(|url| everypath_protocol::token::AggregatorAddress { url, pin }).collect(),
+    };
+    let token = tokens::create(&store, &mesh, aggregators, wish, Clock::system().now()).await?;
+    store.close().await;
+    print(&format!("{}\n", token.to_text()))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    Duration::parse(text).ok_or_else(|| format!("not {}", Duration::EXPECTED))
+}
+
+/// Ends when the program is asked to.
+fn stop_signal() -> anyhow::Result<CancellationToken> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let stop = CancellationToken::new();
+    let mut terminate = signal(SignalKind::terminate()).context("while waiting for signals")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("while waiting for signals")?;
+    let asked = stop.clone();
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        asked.cancel();
+    });
+    Ok(stop)
+}

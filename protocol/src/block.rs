@@ -222,9 +222,13 @@ fn pack(records: &[Record], targets: &mut Vec<AgentId>) -> Vec<WireRecord> {
             histogram: window.histogram.counts().to_vec(),
             state: window.state,
         }),
-        Record::Flip(flip) => {
-            WireRecord::Flip { target: place_of(flip.target), kind: flip.kind, at: flip.at, from: flip.from, to: flip.to }
-        }
+        Record::Flip(flip) => WireRecord::Flip {
+            target: place_of(flip.target),
+            kind: flip.kind,
+            at: flip.at,
+            from: flip.from,
+            to: flip.to,
+        },
     };
     records.iter().map(pack_one).collect()
 }

@@ -105,12 +105,16 @@ impl JoinRefusal {
     /// What happened and what to do, for the person who pasted the token.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::UnknownToken => "the issuer does not know this token; it may belong to another mesh or have been withdrawn. Make a new one.",
+            Self::UnknownToken => {
+                "the issuer does not know this token; it may belong to another mesh or have been withdrawn. Make a new one."
+            }
             Self::Expired => "the token has expired; make a new one.",
-            Self::UsedUp => "the token has no uses left; make a new one, with as many uses as there are agents to join.",
+            Self::UsedUp => "the token is used up; make a new one, with as many uses as there are agents to join.",
             Self::NameTaken => "another agent of the mesh has this name; choose another with --name.",
             Self::InvalidName => "names of agents and sites are 1 to 64 letters, digits, '-', '_' or '.'.",
-            Self::BadRequest => "the request was damaged on its way or comes from an incompatible version; compare the versions of both programs.",
+            Self::BadRequest => {
+                "the request was damaged on its way or comes from an incompatible version; compare the versions of both programs."
+            }
             Self::TryLater => "the issuer cannot answer now; nothing was spent, so try again in a minute.",
         }
     }

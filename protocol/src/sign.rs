@@ -55,7 +55,8 @@ impl core::fmt::Debug for Signature {
 impl Serialize for Signature {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let (low, high) = self.0.split_at(32);
-        (<[u8; 32]>::try_from(low).expect("32 of 64"), <[u8; 32]>::try_from(high).expect("32 of 64")).serialize(serializer)
+        (<[u8; 32]>::try_from(low).expect("32 of 64"), <[u8; 32]>::try_from(high).expect("32 of 64"))
+            .serialize(serializer)
     }
 }
 

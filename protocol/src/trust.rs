@@ -132,7 +132,11 @@ impl Trust {
     ///
     /// # Errors
     /// [`Refused::NotAllowed`] if the author is no issuer or a name is not valid, else as [`sign::open`].
-    pub fn open_certificate(&self, certificate: Signed, scheme: &impl Scheme) -> Result<Verified<Certificate>, Refused> {
+    pub fn open_certificate(
+        &self,
+        certificate: Signed,
+        scheme: &impl Scheme,
+    ) -> Result<Verified<Certificate>, Refused> {
         if !self.delegation.document().issuers.contains(&certificate.author) {
             return Err(Refused::NotAllowed);
         }

@@ -3,9 +3,9 @@
 
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::id::{Epoch, Incarnation, Seq};
+use everypath_protocol::member::MemberRecord;
 use everypath_protocol::record::Record;
 use everypath_protocol::sign::Verified;
-use everypath_protocol::member::MemberRecord;
 use mesh_agent_core::effect::PersistOp;
 use mesh_agent_core::params::{Resume, StoredBlock, StoredEpoch};
 use std::collections::{BTreeMap, VecDeque};
@@ -101,7 +101,8 @@ impl Disk {
 impl Platter {
     /// Blocks that cover `first ..= last`, one behind the other.
     pub fn read(&self, epoch: Epoch, first: Seq, last: Seq) -> Vec<u8> {
-        let blocks: Vec<&[u8]> = self.blocks.range((epoch, first)..=(epoch, last)).map(|(_, block)| &*block.1).collect();
+        let blocks: Vec<&[u8]> =
+            self.blocks.range((epoch, first)..=(epoch, last)).map(|(_, block)| &*block.1).collect();
         blocks.concat()
     }
 

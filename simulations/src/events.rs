@@ -42,7 +42,8 @@ impl World {
             Event::Arrive { host, boot, upload, is_repeat } => self.arrive(host, boot, &upload, is_repeat),
             Event::Fault(fault) => self.fail(fault),
             Event::Start(host) => self.start(host),
-            Event::ServerStart => self.server.is_up = true,
+            // A longer outage that began meanwhile goes on.
+            Event::ServerStart => self.server.is_up = self.at >= self.server.down_until,
             Event::CheckLinks => self.check_links(),
             Event::Calm => {
                 self.is_calm = true;
@@ -122,6 +123,7 @@ impl World {
             Fault::ServerCrash(down) => {
                 self.outcome.crashes += 1;
                 self.server.is_up = false;
+                self.server.down_until = self.server.down_until.max(self.at + down.0);
                 self.after(down, Event::ServerStart);
             }
             Fault::Part(parts) => {
@@ -204,7 +206,8 @@ impl World {
             let expected = self.hosts.len() * (self.hosts.len() - 1);
             self.outcome.unmeasured += u64::try_from(expected.saturating_sub(told.count())).unwrap_or(0);
         }
-        let prints: Vec<u64> = self.server.streams.values().flat_map(|stream| stream.rows.iter().map(|row| row.1)).collect();
+        let prints: Vec<u64> =
+            self.server.streams.values().flat_map(|stream| stream.rows.iter().map(|row| row.1)).collect();
         for print in prints {
             self.fold(print);
         }

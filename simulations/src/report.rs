@@ -112,7 +112,12 @@ pub fn summarise(reports: &[SeedReport], size: Size, real_seconds: f64) -> Summa
         let Outcome { crashes, partitions, findings, .. } = report.outcome;
         crashes == 0 || partitions == 0 || findings.dropped == 0
     };
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a rate, for people")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "a rate, for people"
+    )]
     let events_per_second = (2.0 * sum(|outcome| outcome.events) as f64 / real_seconds.max(1e-9)) as u64;
     #[expect(clippy::cast_precision_loss, reason = "hours, for people")]
     let virtual_hours = size.length.as_seconds() as f64 / 3_600.0;

@@ -49,6 +49,8 @@ pub enum Bug {
 pub struct Server {
     /// It runs.
     pub is_up: bool,
+    /// True time before which it does not start.
+    pub down_until: u64,
     /// Everything committed.
     pub streams: BTreeMap<(AgentId, Epoch), StoredStream>,
     /// See [`Bug`].

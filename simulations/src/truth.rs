@@ -83,7 +83,8 @@ impl Truth {
         let streams = self.streams.range_mut((agent, Epoch(0))..=(agent, Epoch(u64::MAX)));
         for ((_, epoch), fates) in streams {
             let stored = server.streams.get(&(agent, *epoch));
-            let known: BTreeSet<Seq> = stored.into_iter().flat_map(|stream| stream.rows.iter().map(|row| row.0)).collect();
+            let known: BTreeSet<Seq> =
+                stored.into_iter().flat_map(|stream| stream.rows.iter().map(|row| row.0)).collect();
             for (place, fate) in fates.iter_mut().enumerate() {
                 let is_known = known.contains(&Seq(u64::try_from(place).unwrap_or(0) + 1));
                 if matches!(fate, Fate::Stored(_)) && !is_known {

@@ -201,7 +201,9 @@ impl World {
             Effect::Dial { agent, .. } => {
                 let to = self.places[&agent];
                 match self.network.message(host, to) {
-                    Some(delay) if self.hosts[to].is_up() => self.after(Span(delay.0 * 2), Event::Connect { from: host, to }),
+                    Some(delay) if self.hosts[to].is_up() => {
+                        self.after(Span(delay.0 * 2), Event::Connect { from: host, to })
+                    }
                     Some(_) | None => self.deliver(DIAL_TIMEOUT, host, Input::DialFailed(agent)),
                 }
             }
@@ -317,7 +319,10 @@ impl World {
         }
         self.after(HELLO_INTERVAL, Event::Hello { host, boot });
         let is_lonely = self.hosts[host].links.is_empty();
-        if is_lonely && self.server.is_up && let Some(delay) = self.network.message(host, self.server_place()) {
+        if is_lonely
+            && self.server.is_up
+            && let Some(delay) = self.network.message(host, self.server_place())
+        {
             let known = self.registry.iter().filter(|(other, _)| **other != host).take(32);
             let statements = known.map(|(_, record)| Statement::Member(record.clone())).collect();
             self.deliver(Span(delay.0 * 2), host, Input::Statements(statements));

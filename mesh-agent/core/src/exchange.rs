@@ -2,8 +2,8 @@
 //! Cost follows what changed, not how much is known.
 
 use crate::effect::{Effect, Effects, ReplyTicket};
-use crate::membership::Membership;
 use crate::matrix::Rows;
+use crate::membership::Membership;
 use crate::random::{Random, Stream as RandomStream};
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
@@ -110,7 +110,13 @@ impl Exchange {
     }
 
     /// Answers a peer's comparison.
-    pub fn answer(ticket: ReplyTicket, range: (AgentId, AgentId), theirs: &[Holding], all: Holdings<'_>, out: &mut Effects) {
+    pub fn answer(
+        ticket: ReplyTicket,
+        range: (AgentId, AgentId),
+        theirs: &[Holding],
+        all: Holdings<'_>,
+        out: &mut Effects,
+    ) {
         let listed: BTreeMap<(AgentId, Topic), Version> =
             theirs.iter().take(DIGEST_MAX).map(|held| ((held.owner, held.topic), held.version)).collect();
         let mut newer = Parcel::default();
@@ -123,7 +129,8 @@ impl Exchange {
                 }
             }
         }
-        let lacks = |held: &&Holding| all.get(&held.owner, held.topic).is_none_or(|(version, _)| held.version > version);
+        let lacks =
+            |held: &&Holding| all.get(&held.owner, held.topic).is_none_or(|(version, _)| held.version > version);
         // Our own statements are never asked for: only we raise them.
         let wanted = theirs.iter().take(DIGEST_MAX).filter(lacks).filter(|held| held.owner != all.agent);
         let wanted = wanted.take(DOCUMENTS_MAX).map(|held| (held.owner, held.topic)).collect();

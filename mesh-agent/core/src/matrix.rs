@@ -62,7 +62,13 @@ impl Rows {
     }
 
     /// Hands out the own row to be signed when it is due.
-    pub fn turn(&mut self, now: Now, incarnation: Incarnation, cells: impl FnOnce() -> Vec<(AgentId, PackedCell)>, out: &mut Effects) {
+    pub fn turn(
+        &mut self,
+        now: Now,
+        incarnation: Incarnation,
+        cells: impl FnOnce() -> Vec<(AgentId, PackedCell)>,
+        out: &mut Effects,
+    ) {
         if now.mono < self.next_at {
             return;
         }

@@ -219,7 +219,9 @@ impl Membership {
     pub fn targets(&self, targets_max: usize) -> BTreeMap<AgentId, IpAddr> {
         let address = |member: &Member| {
             let offered = &member.record.document().probe_addresses;
-            let same_family = offered.iter().find(|address| self.probe_addresses.iter().any(|own| own.is_ipv4() == address.is_ipv4()));
+            let same_family = offered
+                .iter()
+                .find(|address| self.probe_addresses.iter().any(|own| own.is_ipv4() == address.is_ipv4()));
             same_family.or_else(|| offered.first()).copied()
         };
         let reachable = self.members.iter().filter_map(|(agent, member)| Some((*agent, address(member)?)));

@@ -138,7 +138,13 @@ impl Schedule {
             let stalled_at = now.mono + self.timeout + STALLED_AFTER;
             self.under_way.insert(probe, UnderWay { target: *agent, window, stalled_at });
             let (address, timeout) = (target.address, self.timeout);
-            out.push(Effect::StartProbe(ProbeRequest { probe, target: *agent, address, kind: ProbeKind::Icmp, timeout }));
+            out.push(Effect::StartProbe(ProbeRequest {
+                probe,
+                target: *agent,
+                address,
+                kind: ProbeKind::Icmp,
+                timeout,
+            }));
         }
         self.wake_at = self.earliest();
         changes

@@ -157,7 +157,8 @@ impl Stream {
     pub fn bury(&mut self, place: usize) -> Burial {
         let block = self.blocks[place].0;
         let records = block.last.0 - block.first.0 + 1;
-        let joins = |place: usize| self.blocks.get(place).is_some_and(|(block, _)| block.is_tombstone && self.is_free(block));
+        let joins =
+            |place: usize| self.blocks.get(place).is_some_and(|(block, _)| block.is_tombstone && self.is_free(block));
         let begin = if place > 0 && joins(place - 1) { place - 1 } else { place };
         let end = if joins(place + 1) { place + 1 } else { place };
         let (first, last, at) = (self.blocks[begin].0.first, self.blocks[end].0.last, self.blocks[begin].1);

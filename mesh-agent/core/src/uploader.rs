@@ -142,9 +142,20 @@ impl Uploader {
         outbox.renumber(epoch, out);
     }
 
-    fn take_gap(&mut self, now: Now, epoch: Epoch, sent_last: Seq, expected: Seq, outbox: &mut Outbox, out: &mut Effects) {
+    fn take_gap(
+        &mut self,
+        now: Now,
+        epoch: Epoch,
+        sent_last: Seq,
+        expected: Seq,
+        outbox: &mut Outbox,
+        out: &mut Effects,
+    ) {
         let known = Seq(expected.0.saturating_sub(1));
-        if known > Seq(0) && known <= sent_last && outbox.streams().iter().any(|s| s.epoch == epoch && known > s.view().acked) {
+        if known > Seq(0)
+            && known <= sent_last
+            && outbox.streams().iter().any(|s| s.epoch == epoch && known > s.view().acked)
+        {
             outbox.acked(epoch, known, out);
         } else {
             // It forgot what it had acknowledged: its database was restored. A new epoch needs nothing before it.

@@ -64,7 +64,9 @@ impl Sources {
 pub(crate) fn load(schema: &Schema, sources: &Sources) -> Values {
     let mut layers = Layers { schema, settings: BTreeMap::new(), problems: Vec::new() };
     for key in schema.keys {
-        layers.settings.insert(key.name.to_owned(), Setting { items: vec![key.default.to_owned()], place: Place::Default });
+        layers
+            .settings
+            .insert(key.name.to_owned(), Setting { items: vec![key.default.to_owned()], place: Place::Default });
     }
     if let Some((path, content)) = &sources.file {
         match content {
@@ -106,7 +108,8 @@ impl Layers<'_> {
     fn add_table(&mut self, section: &str, table: &DeTable<'_>, place: &dyn Fn(usize) -> Place) {
         for (key, value) in table {
             let key_place = place(key.span().start);
-            let name = if section.is_empty() { key.get_ref().to_string() } else { format!("{section}.{}", key.get_ref()) };
+            let name =
+                if section.is_empty() { key.get_ref().to_string() } else { format!("{section}.{}", key.get_ref()) };
             let value = value.get_ref();
             if let Some(text) = scalar(value) {
                 self.set(&name, vec![text], key_place);

@@ -72,7 +72,12 @@ impl Schema {
     /// The known name that looks most like `name`, if any does.
     pub(crate) fn nearest(&self, name: &str) -> Option<&'static str> {
         const SIMILARITY_MIN: f64 = 0.8;
-        let by_similarity = self.keys.iter().map(|key| (strsim::jaro_winkler(name, key.name), key.name));
+        // A key written without its section, or in the wrong one, is as near as its last word.
+        let likeness = |known: &str| {
+            let last = |path: &str| path.rsplit_once('.').map_or(path, |(_, last)| last).to_owned();
+            strsim::jaro_winkler(name, known).max(strsim::jaro_winkler(&last(name), &last(known)))
+        };
+        let by_similarity = self.keys.iter().map(|key| (likeness(key.name), key.name));
         let best = by_similarity.max_by(|one, other| one.0.total_cmp(&other.0))?;
         (best.0 >= SIMILARITY_MIN).then_some(best.1)
     }

@@ -39,7 +39,8 @@ fn each_layer_wins_over_the_one_below() {
 #[test]
 fn everything_wrong_is_said_at_once_with_its_place() {
     let mut sources = Sources::default();
-    sources.file("a/f.toml", "dta_dir = \"x\"\n\n[server]\nlisten = \"here\"\n[kep]\nsamples = 1\n[keep]\nenabled = 3\n");
+    sources
+        .file("a/f.toml", "dta_dir = \"x\"\n\n[server]\nlisten = \"here\"\n[kep]\nsamples = 1\n[keep]\nenabled = 3\n");
     sources.variable("EVERYPATH_EXAMPLE_KEEP__SIZE", "1KiB");
     sources.variable("EVERYPATH_OTHER_KEEP__SIZE", "not ours");
     sources.flag("keep.samples", "soon");
@@ -52,9 +53,14 @@ fn everything_wrong_is_said_at_once_with_its_place() {
     assert_eq!(said.len(), 7, "{said:#?}");
     assert!(said.contains(&"a/f.toml:1: unknown key `dta_dir`; did you mean `data_dir`?".to_owned()), "{said:#?}");
     assert!(said.iter().any(|line| line.starts_with("a/f.toml:5: unknown section `kep`")), "{said:#?}");
-    assert!(said.iter().any(|line| line.starts_with("a/f.toml:4: `here` is not an IP address and a port")), "{said:#?}");
+    assert!(
+        said.iter().any(|line| line.starts_with("a/f.toml:4: `here` is not an IP address and a port")),
+        "{said:#?}"
+    );
     assert!(said.contains(&"a/f.toml:8: `3` is not true or false".to_owned()), "{said:#?}");
-    assert!(said.iter().any(|line| line.starts_with("EVERYPATH_EXAMPLE_KEEP__SIZE: unknown key `keep.size`; did you mean")));
+    assert!(
+        said.iter().any(|line| line.starts_with("EVERYPATH_EXAMPLE_KEEP__SIZE: unknown key `keep.size`; did you mean"))
+    );
     assert!(said.iter().any(|line| line.starts_with("--keep-samples: `soon` is not a length of time")), "{said:#?}");
     assert!(said.contains(&"default: `keep.size_max`: is too small".to_owned()), "{said:#?}");
 }

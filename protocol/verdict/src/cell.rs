@@ -191,7 +191,8 @@ impl CellJudge {
         }
         let usual_us = self.usual_us_x16 / 16;
         let limit_us = usual_us.saturating_mul(2).saturating_add(thresholds.slow_margin.as_micros());
-        let is_slow = usize::from(self.recent_count) == RECENT && self.rtt_us().is_some_and(|rtt| u64::from(rtt) > limit_us);
+        let is_slow =
+            usize::from(self.recent_count) == RECENT && self.rtt_us().is_some_and(|rtt| u64::from(rtt) > limit_us);
         if is_slow { CellState::Slow } else { CellState::Ok }
     }
 }

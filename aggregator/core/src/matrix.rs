@@ -1,0 +1,200 @@
+//! The matrix of now: for each ordered pair what the last minute of windows said. Late data fills in what it can and is never
+//! news; what nobody has spoken of for [`FRESH_MAX`] is unknown, not healthy.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+use alloc::vec::Vec;
+use everypath_protocol::cell::{CODE_NOT_ASSIGNED, CODE_SELF, CellState, LOSS_UNKNOWN, PackedCell, RTT_UNKNOWN};
+use everypath_protocol::id::AgentId;
+use everypath_protocol::record::Record;
+use everypath_protocol::time::{Span, UnixTime};
+
+mod cell;
+#[cfg(test)]
+mod tests;
+
+use cell::Cell;
+
+/// Loss and round-trip time are over the windows of this long.
+pub const FOLD: Span = Span::seconds(60);
+/// Evidence older than this says nothing about now: four windows of 10 s were missed, and some.
+pub const FRESH_MAX: Span = Span::seconds(45);
+
+/// A pair that nobody has measured yet.
+const NOT_ASSIGNED: PackedCell = PackedCell { state: CODE_NOT_ASSIGNED, loss: LOSS_UNKNOWN, rtt: RTT_UNKNOWN };
+/// The diagonal.
+const DIAGONAL: PackedCell = PackedCell { state: CODE_SELF, loss: LOSS_UNKNOWN, rtt: RTT_UNKNOWN };
+
+/// What is kept of one cell over a restart.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SavedCell {
+    /// Who was probed.
+    pub target: AgentId,
+    /// State, loss and round-trip time.
+    pub packed: PackedCell,
+    /// When the newest evidence ended.
+    pub ended: UnixTime,
+}
+
+/// A cell as it is shown: only pairs that were ever measured have one.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ShownCell {
+    /// Row.
+    pub source: u32,
+    /// Column.
+    pub target: u32,
+    /// State, loss and round-trip time.
+    pub packed: PackedCell,
+    /// When the newest evidence ended.
+    pub ended: UnixTime,
+}
+
+/// All cells, by place of the agents in the list.
+#[derive(Clone, Debug, Default)]
+pub struct Matrix {
+    generation: u64,
+    agents: Vec<AgentId>,
+    places: BTreeMap<AgentId, u32>,
+    /// By row; sparse, because an agent probes a bounded number of targets.
+    rows: Vec<BTreeMap<u32, Cell>>,
+    changed: BTreeSet<(u32, u32)>,
+}
+
+impl Matrix {
+    /// No agent yet. `generation` must be higher than any that this or an earlier process used.
+    pub fn new(generation: u64) -> Self {
+        Self { generation, ..Self::default() }
+    }
+
+    /// Changes when the list of agents does.
+    pub const fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// In order of row and column.
+    pub fn agents(&self) -> &[AgentId] {
+        &self.agents
+    }
+
+    /// Takes the whole list of agents, oldest first. What is known of those that stay, stays.
+    pub fn set_agents(&mut self, agents: Vec<AgentId>) {
+        if agents == self.agents {
+            return;
+        }
+        self.generation += 1;
+        let places: BTreeMap<AgentId, u32> = (0..).zip(&agents).map(|(place, agent)| (*agent, place)).collect();
+        let old_agents = core::mem::replace(&mut self.agents, agents);
+        let old_rows = core::mem::take(&mut self.rows);
+        self.rows.resize_with(self.agents.len(), BTreeMap::new);
+        for (source, row) in old_agents.iter().zip(old_rows) {
+            let Some(source) = places.get(source).and_then(|place| usize::try_from(*place).ok()) else { continue };
+            let moved = row.into_iter().filter_map(|(target, cell)| {
+                let target = old_agents.get(usize::try_from(target).ok()?)?;
+                Some((*places.get(target)?, cell))
+            });
+            self.rows[source] = moved.collect();
+        }
+        self.places = places;
+        // Whoever has the old generation fetches everything again.
+        self.changed.clear();
+    }
+
+    /// Takes what `source` measured until `ended`. Records of agents that are not in the list are left out.
+    pub fn apply(&mut self, source: &AgentId, record: &Record, ended: UnixTime, now: UnixTime) {
+        let target = match record {
+            Record::Window(window) => window.target,
+            Record::Flip(flip) => flip.target,
+        };
+        self.update(source, &target, now, |cell| match record {
+            Record::Window(window) => cell.add_window(window, ended),
+            Record::Flip(flip) => cell.add_state(flip.to, ended),
+        });
+    }
+
+    /// Takes back what was kept over a restart. Newer evidence stays.
+    pub fn restore(&mut self, source: &AgentId, saved: &SavedCell, now: UnixTime) {
+        self.update(source, &saved.target, now, |cell| cell.restore(saved.packed, saved.ended));
+    }
+
+    /// Makes unknown what nobody has spoken of for [`FRESH_MAX`].
+    pub fn expire(&mut self, now: UnixTime) {
+        for (source, row) in (0..).zip(&mut self.rows) {
+            for (target, cell) in row {
+                if cell.refresh(now) {
+                    self.changed.insert((source, *target));
+                }
+            }
+        }
+    }
+
+    /// The cells that changed since the last call, with their numbers, ascending.
+    pub fn changed(&mut self) -> Vec<(u32, PackedCell)> {
+        let changed = core::mem::take(&mut self.changed);
+        changed.into_iter().map(|(source, target)| (self.number(source, target), self.cell(source, target))).collect()
+    }
+
+    /// Whether [`Self::changed`] would return anything.
+    pub fn has_changed(&self) -> bool {
+        !self.changed.is_empty()
+    }
+
+    /// What is shown at a place.
+    pub fn cell(&self, source: u32, target: u32) -> PackedCell {
+        let row = usize::try_from(source).ok().and_then(|source| self.rows.get(source));
+        match row.and_then(|row| row.get(&target)) {
+            _ if source == target => DIAGONAL,
+            Some(cell) => cell.packed(),
+            None => NOT_ASSIGNED,
+        }
+    }
+
+    /// Every pair that was ever measured, row by row.
+    pub fn cells(&self) -> impl Iterator<Item = ShownCell> + '_ {
+        (0..).zip(&self.rows).flat_map(|(source, row)| {
+            let shown = move |(&target, cell): (&u32, &Cell)| ShownCell {
+                source,
+                target,
+                packed: cell.packed(),
+                ended: cell.ended(),
+            };
+            row.iter().map(shown)
+        })
+    }
+
+    /// What to keep of one source over a restart.
+    pub fn saved_row(&self, source: &AgentId) -> Vec<SavedCell> {
+        let place = self.places.get(source).and_then(|place| usize::try_from(*place).ok());
+        let Some(row) = place.and_then(|place| self.rows.get(place)) else { return Vec::new() };
+        let saved = |(target, cell): (&u32, &Cell)| {
+            let target = *self.agents.get(usize::try_from(*target).ok()?)?;
+            Some(SavedCell { target, packed: cell.packed(), ended: cell.ended() })
+        };
+        row.iter().filter_map(saved).collect()
+    }
+
+    fn number(&self, source: u32, target: u32) -> u32 {
+        // 65,535 agents fit; GOALS ask for 10,000.
+        let count = u32::try_from(self.agents.len()).unwrap_or(u32::MAX);
+        source.saturating_mul(count).saturating_add(target)
+    }
+
+    fn update(&mut self, source: &AgentId, target: &AgentId, now: UnixTime, change: impl FnOnce(&mut Cell)) {
+        let (Some(&source), Some(&target)) = (self.places.get(source), self.places.get(target)) else { return };
+        let row = usize::try_from(source).ok().and_then(|source| self.rows.get_mut(source));
+        let Some(row) = row.filter(|_| source != target) else { return };
+        let is_new = !row.contains_key(&target);
+        let cell = row.entry(target).or_default();
+        change(cell);
+        if cell.refresh(now) || is_new {
+            self.changed.insert((source, target));
+        }
+    }
+}
+
+/// The state with this number on the wire, also the two that only the matrix has.
+pub fn state_name(code: u8) -> &'static str {
+    match CellState::from_code(code) {
+        Some(state) => state.name(),
+        None if code == CODE_SELF => "self",
+        None => "not_assigned",
+    }
+}

@@ -1,0 +1,191 @@
+//! What is said when something cannot be done: problem details (RFC 9457) with a code that never changes.
+
+use crate::hub::Gone;
+use crate::store::StoreError;
+use axum::Json;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::http::{HeaderName, HeaderValue, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use everypath_protocol::id::Seq;
+use serde::Serialize;
+use std::borrow::Cow;
+use utoipa::ToSchema;
+
+/// How long to wait when the database is busy.
+const RETRY_AFTER_S: u64 = 2;
+
+/// The body of every error under `/api`.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "type": "about:blank", "title": "Unauthorized", "status": 401, "code": "not_signed_in",
+    "detail": "Sign in first, or send an API token.", "instance": "/api/v1/agents",
+}))]
+pub struct Problem {
+    /// Always `about:blank`; the code says more.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The words of the status.
+    pub title: String,
+    /// The status.
+    pub status: u16,
+    /// A word for programs; it never changes its meaning.
+    pub code: String,
+    /// A sentence for people: what happened and what to do.
+    pub detail: String,
+    /// The path that was asked.
+    pub instance: String,
+    /// With `sequence_gap`: the number that must come next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expected: Option<u64>,
+}
+
+/// Why a request was not fulfilled.
+#[derive(Clone, Debug)]
+pub struct ApiError {
+    status: StatusCode,
+    code: &'static str,
+    detail: Cow<'static, str>,
+    expected: Option<Seq>,
+    retry_after_s: Option<u64>,
+}
+
+impl ApiError {
+    /// An error with a code and a sentence.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self { status, code, detail: detail.into(), expected: None, retry_after_s: None }
+    }
+
+    /// Nobody is known to be asking.
+    pub fn not_signed_in() -> Self {
+        Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", "Sign in first, or send an API token.")
+    }
+
+    /// Whoever asks may not do this.
+    pub fn not_allowed() -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not_allowed", "Your account may not do this; ask an administrator.")
+    }
+
+    /// Another site's page seems to have made the browser ask.
+    pub fn forged() -> Self {
+        let detail = "The request does not come from this dashboard's own page. Programs should send an API token instead of a cookie.";
+        Self::new(StatusCode::FORBIDDEN, "forged_request", detail)
+    }
+
+    /// Something that the request says cannot be.
+    pub fn invalid(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
+    }
+
+    /// Our fault. What exactly is in the log, not in the answer.
+    pub fn internal(what: &str) -> Self {
+        tracing::error!(what, "a request failed");
+        let detail = "Something went wrong inside the aggregator; its log says what.";
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail)
+    }
+
+    /// Not now.
+    pub fn busy() -> Self {
+        let busy =
+            Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The aggregator is busy; nothing was done. Try again.");
+        busy.retry_after(RETRY_AFTER_S)
+    }
+
+    /// Says when to try again.
+    pub fn retry_after(self, seconds: u64) -> Self {
+        Self { retry_after_s: Some(seconds), ..self }
+    }
+
+    /// Names the number that must come next.
+    pub fn expected(self, seq: Seq) -> Self {
+        Self { expected: Some(seq), ..self }
+    }
+
+    /// The word for programs.
+    pub const fn code(&self) -> &'static str {
+        self.code
+    }
+
+    /// The error that a bare status stands for: what the framework refuses by itself.
+    fn of_status(status: StatusCode) -> Self {
+        let (code, detail) = match status {
+            StatusCode::NOT_FOUND => ("not_found", "There is nothing at this address."),
+            StatusCode::METHOD_NOT_ALLOWED => {
+                ("method_not_allowed", "This address does not take requests of this kind.")
+            }
+            StatusCode::PAYLOAD_TOO_LARGE => ("body_too_large", "The request is larger than this address takes."),
+            StatusCode::UNSUPPORTED_MEDIA_TYPE => {
+                ("unsupported_media_type", "This address does not take this content type.")
+            }
+            StatusCode::REQUEST_TIMEOUT => ("timeout", "The request took too long."),
+            StatusCode::UPGRADE_REQUIRED => ("upgrade_required", "This address speaks WebSocket only."),
+            status if status.is_server_error() => return Self::internal("the framework failed"),
+            _ => ("bad_request", "The request cannot be understood."),
+        };
+        Self::new(status, code, detail)
+    }
+
+    fn problem(&self, instance: &str) -> Problem {
+        Problem {
+            kind: "about:blank".to_owned(),
+            title: self.status.canonical_reason().unwrap_or("Error").to_owned(),
+            status: self.status.as_u16(),
+            code: self.code.to_owned(),
+            detail: self.detail.to_string(),
+            instance: instance.to_owned(),
+            expected: self.expected.map(|seq| seq.0),
+        }
+    }
+}
+
+impl From<StoreError> for ApiError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Busy | StoreError::Closed => Self::busy(),
+            StoreError::Database { .. } | StoreError::Damaged(_) => Self::internal(&error.to_string()),
+        }
+    }
+}
+
+impl From<Gone> for ApiError {
+    fn from(_: Gone) -> Self {
+        Self::busy()
+    }
+}
+
+impl IntoResponse for ApiError {
+    /// The body is written by [`render_problems`], which knows the path.
+    fn into_response(self) -> Response {
+        let mut response = self.status.into_response();
+        if let Some(seconds) = self.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Content types that carry their own error bodies.
+const OWN_ERRORS: &str = "application/octet-stream";
+
+/// Gives every error under `/api` its body, also those that the framework makes by itself.
+pub async fn render_problems(request: Request, next: Next) -> Response {
+    let path = request.uri().path().to_owned();
+    let response = next.run(request).await;
+    let status = response.status();
+    let is_error = status.is_client_error() || status.is_server_error();
+    let has_own_body = response.headers().get(header::CONTENT_TYPE).is_some_and(|kind| kind == OWN_ERRORS);
+    if !is_error || has_own_body {
+        return response;
+    }
+    let error = response.extensions().get::<ApiError>().cloned().unwrap_or_else(|| ApiError::of_status(status));
+    let (mut parts, _) = response.into_parts();
+    let (json_parts, body) = Json(error.problem(&path)).into_response().into_parts();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.extend(json_parts.headers);
+    parts.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+    let no_store = (HeaderName::from_static("cache-control"), HeaderValue::from_static("no-store"));
+    parts.headers.insert(no_store.0, no_store.1);
+    Response::from_parts(parts, Body::new(body))
+}

@@ -1,0 +1,158 @@
+//! Results of agents: checked here, stored exactly once by the store.
+
+use super::{ApiError, Problem};
+use crate::app::{App, Shared};
+use crate::guard::{Action, Actor, Resource, authorize};
+use crate::store::{Batch, IngestError, Ingested};
+use aggregator_core::admit::Refusal;
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::{HeaderMap, StatusCode, header};
+use everypath_protocol::batch::{BODY_BYTES_MAX, CONTENT_TYPE, Codec, Envelope, OpenedBatch, REQUEST_BYTES_MAX};
+use everypath_protocol::block::Block;
+use everypath_protocol::codec::{self, DecodeError};
+use everypath_protocol::sign::{Ed25519, Refused};
+use everypath_protocol::time::UnixTime;
+use serde::Serialize;
+use std::borrow::Cow;
+use std::io::Read as _;
+use utoipa::ToSchema;
+
+/// Blocks are at most 2 MiB, so an honest compressor needs no more than this to look back; a dishonest one gets no more.
+const ZSTD_WINDOW_LOG_MAX: u32 = 23;
+
+/// What an agent is told.
+#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[schema(example = json!({"acked": 4096, "next_sync_ms": 1000, "received_at": 1_795_392_000_000_000_i64}))]
+pub struct IngestReply {
+    /// Everything up to this number of the batch's stream is in the database.
+    pub acked: u64,
+    /// How long to wait before the next batch.
+    pub next_sync_ms: u32,
+    /// The aggregator's clock, microseconds since 1970.
+    pub received_at: i64,
+}
+
+/// Results of one agent: an `Envelope` (docs/reference) in postcard, signed by the agent. May be repeated; nothing is stored twice.
+///
+/// # Errors
+/// 400 for what cannot be read, 401 for what is not signed by a member, 409 for a gap, 413 for too much, 503 when busy.
+#[utoipa::path(
+    post, path = "/api/v1/ingest", operation_id = "ingest", tag = "agents",
+    request_body(content = Vec<u8>, content_type = "application/vnd.everypath.batch"),
+    responses(
+        (status = 200, description = "Everything up to `acked` is on disk.", body = IngestReply),
+        (status = 400, description = "`malformed`, `damaged`, `unknown_version`, `empty_batch`, `uneven_batch`, `other_epoch` or `batch_too_long`", body = Problem, content_type = "application/problem+json"),
+        (status = 401, description = "`bad_signature`, `not_a_member` or `other_mesh`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`sequence_gap`, with `expected`", body = Problem, content_type = "application/problem+json"),
+        (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
+        (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`busy`; Retry-After says how long to wait.", body = Problem, content_type = "application/problem+json"),
+    ),
+)]
+pub async fn ingest(
+    State(app): State<Shared>,
+    _actor: Actor,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<IngestReply>, ApiError> {
+    let result = take(&app, &headers, body).await;
+    let what = match &result {
+        Ok((ingested, _)) if ingested.duplicate => "duplicate",
+        Ok(_) => "stored",
+        Err(error) => error.code(),
+    };
+    app.metrics.batches.with_label_values(&[what]).inc();
+    let (ingested, received_at) = result?;
+    app.metrics.rows.inc_by(ingested.rows);
+    let next_sync_ms = u32::try_from(app.config.sync_interval.as_millis()).unwrap_or(u32::MAX);
+    Ok(Json(IngestReply { acked: ingested.acked.0, next_sync_ms, received_at: received_at.0 }))
+}
+
+async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, UnixTime), ApiError> {
+    if headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind != CONTENT_TYPE) {
+        let detail = format!("Send a batch, with the header Content-Type: {CONTENT_TYPE}.");
+        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
+    }
+    let envelope: Envelope = codec::decode(&body, REQUEST_BYTES_MAX).map_err(unreadable)?;
+    let opened = envelope.open(app.mesh.trust(), &Ed25519).map_err(refused)?;
+    let agent = opened.header.agent;
+    authorize(&Actor::Agent(agent), Action::Report, Resource::Agent(&agent))?;
+    // Milliseconds of work for a full batch: not on the threads that serve everybody.
+    let unpacked = tokio::task::spawn_blocking(move || unpack(opened)).await;
+    let (opened, blocks) = unpacked.map_err(|_| ApiError::internal("unpacking a batch panicked"))??;
+    let received_at = app.now();
+    let batch = Batch {
+        header: opened.header,
+        certificate: opened.certificate,
+        certificate_signed: opened.certificate_signed,
+        blocks,
+        received_at,
+    };
+    let mut ingested = app.store.ingest(batch).await.map_err(not_stored)?;
+    if ingested.is_new_agent {
+        app.refresh_agents().await?;
+    }
+    app.hub.apply(agent, std::mem::take(&mut ingested.news)).await?;
+    Ok((ingested, received_at))
+}
+
+fn unpack(opened: OpenedBatch) -> Result<(OpenedBatch, Vec<Block>), ApiError> {
+    let blocks = match opened.codec {
+        Codec::Plain => Block::decode_all(&opened.body),
+        Codec::Zstd => Block::decode_all(&inflate(&opened.body)?),
+    };
+    Ok((opened, blocks.map_err(unreadable)?))
+}
+
+/// A few bytes can claim to be gigabytes; reading stops one byte behind the limit.
+fn inflate(body: &[u8]) -> Result<Vec<u8>, ApiError> {
+    let damaged = |_| ApiError::invalid("malformed", "The batch cannot be decompressed.");
+    let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(damaged)?;
+    decoder.window_log_max(ZSTD_WINDOW_LOG_MAX).map_err(damaged)?;
+    let mut blocks = Vec::new();
+    decoder.take(BODY_BYTES_MAX as u64 + 1).read_to_end(&mut blocks).map_err(damaged)?;
+    if blocks.len() > BODY_BYTES_MAX {
+        let detail =
+            format!("The batch is more than {BODY_BYTES_MAX} bytes when decompressed; send fewer blocks at once.");
+        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail));
+    }
+    Ok(blocks)
+}
+
+pub(super) fn unreadable(error: DecodeError) -> ApiError {
+    let code = match error {
+        DecodeError::UnknownVersion(_) => "unknown_version",
+        DecodeError::Damaged => "damaged",
+        DecodeError::TooLong { .. }
+        | DecodeError::NotThisFormat
+        | DecodeError::WrongKind(_)
+        | DecodeError::Malformed => "malformed",
+    };
+    ApiError::invalid(code, format!("The request cannot be read: {error}."))
+}
+
+pub(super) fn refused(refused: Refused) -> ApiError {
+    let (code, detail): (_, Cow<'static, str>) = match refused {
+        Refused::Unreadable(error) => return unreadable(error),
+        Refused::OtherMesh => ("other_mesh", "The sender belongs to another mesh than this aggregator.".into()),
+        Refused::BadSignature => ("bad_signature", "The signature does not fit what was sent.".into()),
+        Refused::NotAllowed => (
+            "not_a_member",
+            "The sender's certificate is not of this mesh; join it with a token of this aggregator.".into(),
+        ),
+    };
+    ApiError::new(StatusCode::UNAUTHORIZED, code, detail)
+}
+
+fn not_stored(error: IngestError) -> ApiError {
+    match error {
+        IngestError::Refused(Refusal::Gap { expected }) => {
+            let detail = format!("Numbers are missing; the next one must be {expected}.");
+            ApiError::new(StatusCode::CONFLICT, "sequence_gap", detail).expected(expected)
+        }
+        IngestError::Refused(refusal) => ApiError::invalid(refusal.code(), format!("The batch is refused: {refusal}.")),
+        IngestError::Store(error) => error.into(),
+    }
+}

@@ -1,0 +1,17 @@
+//! One file for each thing that can be asked, one function for each route.
+
+pub mod agents;
+mod body;
+mod error;
+pub mod health;
+pub mod hello;
+pub mod ingest;
+pub mod join;
+pub mod join_tokens;
+pub mod live;
+pub mod matrix;
+pub mod openapi;
+pub mod session;
+
+pub use body::JsonBody;
+pub use error::{ApiError, Problem, render_problems};

@@ -1,0 +1,65 @@
+//! The description of the API, for programs that write clients.
+
+use super::{ApiError, agents, hello, ingest, join, join_tokens, live, matrix, session};
+use crate::guard::{Action, Actor, Resource, authorize};
+use axum::http::header;
+use axum::response::IntoResponse;
+use utoipa::OpenApi as _;
+use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+
+/// Everything under `/api/v1`.
+#[derive(Debug, utoipa::OpenApi)]
+#[openapi(
+    info(
+        title = "Everypath aggregator",
+        version = "1",
+        description = "Errors are problem details (RFC 9457) with a `code` that never changes its meaning. Times are RFC 3339 in UTC. \
+                       With the cookie, requests that change something need the header `X-Everypath-Request: 1`.",
+    ),
+    paths(
+        session::create, session::show, session::delete, agents::list, matrix::now, live::live, join_tokens::create,
+        ingest::ingest, hello::hello, join::join, document,
+    ),
+    tags(
+        (name = "session", description = "Logging in and out."),
+        (name = "mesh", description = "What people and their programs ask."),
+        (name = "agents", description = "What agents ask. Requests carry their own signatures."),
+        (name = "about", description = "The API itself."),
+    ),
+    modifiers(&Schemes),
+)]
+struct Description;
+
+struct Schemes;
+
+impl utoipa::Modify for Schemes {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        let components = openapi.components.get_or_insert_default();
+        let cookie = SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::new(crate::auth::COOKIE)));
+        components.add_security_scheme("session", cookie);
+        components.add_security_scheme("api_token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
+    }
+}
+
+/// The document as JSON with line ends, as it is committed.
+///
+/// # Panics
+/// Never: the document is made of strings and numbers.
+pub fn text() -> String {
+    let mut text = Description::openapi().to_pretty_json().expect("the document is made of strings and numbers");
+    text.push('\n');
+    text
+}
+
+/// This document.
+///
+/// # Errors
+/// None; the type is that of every handler.
+#[utoipa::path(
+    get, path = "/api/v1/openapi.json", operation_id = "openapi", tag = "about",
+    responses((status = 200, description = "An OpenAPI document.", body = Object, content_type = "application/json")),
+)]
+pub async fn document(actor: Actor) -> Result<impl IntoResponse, ApiError> {
+    authorize(&actor, Action::ReadPublic, Resource::Program)?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], text()))
+}

@@ -1,0 +1,76 @@
+//! What every handler shares.
+
+use crate::auth::Passwords;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::hub::Hub;
+use crate::mesh::Mesh;
+use crate::store::{Store, StoreError};
+use crate::telemetry::Metrics;
+use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::token::AggregatorAddress;
+use std::sync::{Arc, OnceLock};
+
+/// Samples received this long before a start are told to the matrix again: the minute that is folded, and the longest that
+/// its rows may not have been kept.
+const REPLAY: Span = Span::seconds(120);
+
+/// The running aggregator. There are no globals beside it.
+#[derive(Debug)]
+pub struct App {
+    /// As it was read.
+    pub config: Config,
+    /// What time it is.
+    pub clock: Clock,
+    /// What is kept.
+    pub store: Store,
+    /// Who may join and report.
+    pub mesh: Mesh,
+    /// The matrix of now.
+    pub hub: Hub,
+    /// Counters.
+    pub metrics: Metrics,
+    /// Checks passwords.
+    pub passwords: Passwords,
+    /// Where agents reach this aggregator; known once the listeners are bound.
+    pub addresses: OnceLock<Vec<AggregatorAddress>>,
+}
+
+/// How handlers get it.
+pub type Shared = Arc<App>;
+
+impl App {
+    /// Puts the parts together and brings the matrix back to where it was.
+    ///
+    /// # Errors
+    /// [`StoreError`] when what was kept cannot be read.
+    pub async fn start(config: Config, clock: Clock, store: Store, mesh: Mesh) -> Result<Shared, StoreError> {
+        let now = clock.now();
+        let state = store.matrix_state(now.minus(REPLAY)).await?;
+        let metrics = Metrics::new();
+        metrics.agents.set(i64::try_from(state.agents.len()).unwrap_or(i64::MAX));
+        let hub = Hub::start(clock.clone(), state);
+        let passwords = Passwords::new();
+        Ok(Arc::new(Self { config, clock, store, mesh, hub, metrics, passwords, addresses: OnceLock::new() }))
+    }
+
+    /// Now.
+    pub fn now(&self) -> UnixTime {
+        self.clock.now()
+    }
+
+    /// Where agents reach this aggregator.
+    pub fn addresses(&self) -> Vec<AggregatorAddress> {
+        self.addresses.get().cloned().unwrap_or_default()
+    }
+
+    /// Tells the matrix who is a member, after somebody joined.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the list cannot be read.
+    pub async fn refresh_agents(&self) -> Result<(), StoreError> {
+        let agents: Vec<_> = self.store.agents().await?.into_iter().map(|agent| agent.id).collect();
+        self.metrics.agents.set(i64::try_from(agents.len()).unwrap_or(i64::MAX));
+        self.hub.set_agents(agents).await.map_err(|_| StoreError::Closed)
+    }
+}

@@ -1,0 +1,143 @@
+//! From a request to an actor.
+
+use super::session;
+use crate::api::ApiError;
+use crate::app::{App, Shared};
+use crate::guard::{Actor, Guard};
+use crate::store::StoreError;
+use axum::extract::{ConnectInfo, FromRequestParts, Request};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, Method, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse as _, Response};
+use std::net::SocketAddr;
+
+/// A header that a page of another origin cannot send without being asked first.
+const REQUEST_HEADER: &str = "x-everypath-request";
+
+/// By which door a request came.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Listener {
+    /// Over TLS, from anywhere.
+    Tls,
+    /// In the clear, from this host.
+    Loopback,
+}
+
+/// Stands before a handler: finds out who asks, and turns away whom the route's guard does not let through.
+pub async fn guard(guard: Guard, app: Shared, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let actor = match guard {
+        Guard::User => match identify(&app, &parts).await {
+            Ok(actor) => actor,
+            Err(error) => return error.into_response(),
+        },
+        Guard::JoinToken => Actor::Joiner,
+        // What these show is inside the request; a handler that wants a member checks the signature first.
+        Guard::Public | Guard::Agent => Actor::Anonymous,
+    };
+    parts.extensions.insert(actor);
+    next.run(Request::from_parts(parts, body)).await
+}
+
+/// The actor that the guard found.
+impl<S: Sync> FromRequestParts<S> for Actor {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Self, ApiError> {
+        parts.extensions.get::<Self>().cloned().ok_or_else(|| ApiError::internal("a route was reached past its guard"))
+    }
+}
+
+/// Who holds the API token or the session that the headers carry. A token that is not known is not made up for by a cookie.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn whoami(app: &App, headers: &HeaderMap) -> Result<Option<Actor>, StoreError> {
+    match (bearer(headers), session_secret(headers)) {
+        (Some(secret), _) => session::by_api_token(app, secret).await,
+        (None, Some(secret)) => session::by_session(app, secret).await,
+        (None, None) => Ok(None),
+    }
+}
+
+async fn identify(app: &App, parts: &Parts) -> Result<Actor, ApiError> {
+    let headers = &parts.headers;
+    let actor = whoami(app, headers).await?.ok_or_else(ApiError::not_signed_in)?;
+    if bearer(headers).is_some() {
+        return Ok(actor);
+    }
+    // A browser sends the cookie with whatever any page makes it send, so what changes something needs proof that it was
+    // our page. A WebSocket is a GET that other pages may open; its origin is checked too.
+    let reads = matches!(parts.method, Method::GET | Method::HEAD);
+    if !reads && !headers.contains_key(REQUEST_HEADER) {
+        return Err(ApiError::forged());
+    }
+    if !reads || headers.contains_key(header::UPGRADE) {
+        require_same_origin(parts.uri.authority().map(axum::http::uri::Authority::as_str), headers)?;
+    }
+    Ok(actor)
+}
+
+/// The secret of the caller's session.
+pub fn session_secret(headers: &HeaderMap) -> Option<&str> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    pairs.find(|(name, _)| *name == session::COOKIE).map(|(_, value)| value)
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, secret) = value.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
+}
+
+/// Refuses a request that a page of another origin made. Programs send no origin; they hold no cookie either.
+///
+/// # Errors
+/// [`ApiError::forged`].
+pub fn require_same_origin(authority: Option<&str>, headers: &HeaderMap) -> Result<(), ApiError> {
+    let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
+    let host = authority.or_else(|| headers.get(header::HOST)?.to_str().ok());
+    let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
+    if origin.is_some() && origin == host { Ok(()) } else { Err(ApiError::forged()) }
+}
+
+/// Where a request comes from, for limits on attempts to log in.
+pub fn client_address(parts: &Parts) -> String {
+    parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or_else(|| "unknown".to_owned(), |ConnectInfo(address)| address.ip().to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs.iter().map(|(name, value)| (name.parse().expect("a name"), value.parse().expect("a value"))).collect()
+    }
+
+    #[test]
+    fn the_session_is_found_among_other_cookies() {
+        let many = headers(&[("cookie", "a=b; everypath_session=secret; c=d")]);
+        assert_eq!(session_secret(&many), Some("secret"));
+        assert_eq!(session_secret(&headers(&[("cookie", "xeverypath_session=1")])), None);
+        assert_eq!(session_secret(&headers(&[])), None);
+    }
+
+    #[test]
+    fn only_our_own_pages_are_of_our_origin() {
+        let of = |origin, host| require_same_origin(None, &headers(&[("origin", origin), ("host", host)])).is_ok();
+        assert!(of("https://a.example:8443", "a.example:8443"));
+        assert!(!of("https://evil.example", "a.example:8443"));
+        assert!(!of("null", "a.example:8443"));
+        assert!(!of("https://a.example", "a.example:8443"));
+        assert!(require_same_origin(None, &headers(&[("host", "a")])).is_ok(), "a program sends no origin");
+        assert!(
+            require_same_origin(Some("a"), &headers(&[("origin", "https://a")])).is_ok(),
+            "HTTP/2 names the host elsewhere"
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! The only place that asks what time it is.
+
+use everypath_protocol::time::{Span, UnixTime};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// The wall clock, or in tests one that is set by hand.
+#[derive(Clone, Debug, Default)]
+pub struct Clock {
+    by_hand: Option<Arc<AtomicI64>>,
+}
+
+impl Clock {
+    /// The clock of this host.
+    pub const fn system() -> Self {
+        Self { by_hand: None }
+    }
+
+    /// A clock that stands at `time` until it is moved.
+    pub fn by_hand(time: UnixTime) -> Self {
+        Self { by_hand: Some(Arc::new(AtomicI64::new(time.0))) }
+    }
+
+    /// Now.
+    #[expect(clippy::disallowed_methods, reason = "the one file that reads the clock")]
+    pub fn now(&self) -> UnixTime {
+        match &self.by_hand {
+            Some(time) => UnixTime(time.load(Ordering::SeqCst)),
+            None => {
+                let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+                UnixTime(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
+            }
+        }
+    }
+
+    /// Moves a clock that is set by hand; the host's own goes by itself.
+    pub fn advance(&self, span: Span) {
+        if let Some(time) = &self.by_hand {
+            time.fetch_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        }
+    }
+}
+
+/// A length of time as the protocol counts it.
+pub fn span(duration: Duration) -> Span {
+    Span(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+}
+
+/// RFC 3339 in UTC with microseconds left out where they are zero.
+pub fn rfc3339(time: UnixTime) -> String {
+    let seconds = time.0.div_euclid(1_000_000);
+    let micros = time.0.rem_euclid(1_000_000);
+    let (year, month, day) = civil(seconds.div_euclid(86_400));
+    let of_day = seconds.rem_euclid(86_400);
+    let fraction = if micros == 0 { String::new() } else { format!(".{micros:06}") };
+    let (hour, minute, second) = (of_day / 3_600, of_day / 60 % 60, of_day % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}{fraction}Z")
+}
+
+/// Year, month and day of a day counted from 1970-01-01. Years begin in March here, so that the leap day comes last and a
+/// month's length follows from its number alone.
+fn civil(day: i64) -> (i64, i64, i64) {
+    const DAYS_IN_400_YEARS: i64 = 146_097;
+    const MARCH_OF_YEAR_0: i64 = 719_468;
+    let day = day + MARCH_OF_YEAR_0;
+    let era = day.div_euclid(DAYS_IN_400_YEARS);
+    let of_era = day.rem_euclid(DAYS_IN_400_YEARS);
+    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
+    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * of_year + 2) / 153;
+    let day_of_month = of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + i64::from(month <= 2), month, day_of_month)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_written_as_rfc_3339() {
+        for (micros, text) in [
+            (0, "1970-01-01T00:00:00Z"),
+            (1_795_392_000_000_000, "2026-11-23T00:00:00Z"),
+            (951_782_400_000_000, "2000-02-29T00:00:00Z"),
+            (4_107_542_399_000_001, "2100-02-28T23:59:59.000001Z"),
+            (-1, "1969-12-31T23:59:59.999999Z"),
+        ] {
+            assert_eq!(rfc3339(UnixTime(micros)), text);
+        }
+    }
+
+    #[test]
+    fn a_clock_by_hand_stands_until_it_is_moved() {
+        let clock = Clock::by_hand(UnixTime(5));
+        assert_eq!(clock.now(), clock.clone().now());
+        clock.advance(Span::micros(3));
+        assert_eq!(clock.now(), UnixTime(8));
+    }
+}

@@ -1,0 +1,158 @@
+//! What can be configured, and the checks that a value must pass.
+
+use everypath_config::{Invalid, Key, Schema, Sources};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Every key of the aggregator.
+pub const SCHEMA: Schema = Schema {
+    program: "aggregator",
+    prefix: "EVERYPATH_AGGREGATOR_",
+    keys: &[
+        Key {
+            name: "data_dir",
+            default: "./everypath-data",
+            doc: "Where the database, the keys of the mesh and the TLS certificate are kept. Back it up; keep it private.",
+        },
+        Key {
+            name: "server.listen",
+            default: "0.0.0.0:8443",
+            doc: "Address of the TLS listener, for agents and browsers. Port 0 takes any free one.",
+        },
+        Key {
+            name: "server.http",
+            default: "127.0.0.1:8080",
+            doc: "Address of the plain listener, for the browser on this host, for health checks and for /metrics.\nMust be a loopback address.",
+        },
+        Key {
+            name: "server.advertise",
+            default: "",
+            doc: "Addresses under which agents reach this aggregator, as a list of https://host:port. They go into join tokens.\nEmpty: https:// and an address of this host.",
+        },
+        Key {
+            name: "tls.certificate",
+            default: "",
+            doc: "File with the TLS certificate chain (PEM). Empty: a self-signed one is made, which agents check by its hash.",
+        },
+        Key { name: "tls.key", default: "", doc: "File with the private key of the certificate (PEM)." },
+        Key {
+            name: "keep.samples",
+            default: "7d",
+            doc: "How long samples are kept. One pair of hosts takes about 1 MB a day. At least 1h.",
+        },
+        Key {
+            name: "ingest.sync_interval",
+            default: "1s",
+            doc: "How long agents are asked to wait between two batches. From 100ms to 60s.",
+        },
+    ],
+};
+
+/// The checked configuration.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Where everything is kept.
+    pub data_dir: PathBuf,
+    /// TLS listener.
+    pub listen: SocketAddr,
+    /// Loopback listener.
+    pub http: SocketAddr,
+    /// URLs in tokens; empty is "find out".
+    pub advertise: Vec<String>,
+    /// Certificate chain and private key.
+    pub tls_files: Option<(PathBuf, PathBuf)>,
+    /// Age at which samples are deleted.
+    pub keep_samples: Duration,
+    /// Told to agents in every answer.
+    pub sync_interval: Duration,
+}
+
+impl Config {
+    /// Reads and checks everything.
+    ///
+    /// # Errors
+    /// [`Invalid`] with all that is wrong.
+    pub fn load(sources: &Sources) -> Result<Self, Invalid> {
+        let mut values = SCHEMA.load(sources);
+        let certificate: Option<PathBuf> = values.get("tls.certificate");
+        let key: Option<PathBuf> = values.get("tls.key");
+        let config = Self {
+            data_dir: values.get("data_dir"),
+            listen: values.get("server.listen"),
+            http: values.get("server.http"),
+            advertise: values.get("server.advertise"),
+            tls_files: certificate.clone().zip(key.clone()),
+            keep_samples: values.get("keep.samples"),
+            sync_interval: values.get("ingest.sync_interval"),
+        };
+        if certificate.is_some() && key.is_none() {
+            values.reject("tls.certificate", "a certificate needs its private key; set `tls.key` too");
+        }
+        if key.is_some() && certificate.is_none() {
+            values.reject("tls.key", "a private key needs its certificate; set `tls.certificate` too");
+        }
+        if !config.http.ip().is_loopback() {
+            let message = format!(
+                "{} is not a loopback address. This listener has no TLS; use `server.listen` for other hosts, or 127.0.0.1 here",
+                config.http
+            );
+            values.reject("server.http", message);
+        }
+        for url in &config.advertise {
+            if let Err(why) = check_url(url) {
+                values.reject("server.advertise", format!("`{url}` {why}"));
+            }
+        }
+        if config.keep_samples < Duration::from_secs(3_600) {
+            values.reject("keep.samples", "must be at least 1h; a restart needs the last minutes");
+        }
+        if !(Duration::from_millis(100)..=Duration::from_secs(60)).contains(&config.sync_interval) {
+            values.reject("ingest.sync_interval", "must be from 100ms to 60s");
+        }
+        values.finish(config)
+    }
+}
+
+/// Whether agents can use `url`: `https://host:port` or `https://host`, and nothing behind it.
+///
+/// # Errors
+/// What is wrong with it, as the end of a sentence.
+pub fn check_url(url: &str) -> Result<(), &'static str> {
+    const URL_BYTES_MAX: usize = 256;
+    let authority = url.strip_prefix("https://").ok_or("must begin with https://")?;
+    if authority.is_empty() || authority.contains(['/', '?', '#', '@', ' ', ',']) {
+        return Err("must be https://host:port and nothing behind it");
+    }
+    if url.len() > URL_BYTES_MAX { Err("is longer than 256 bytes") } else { Ok(()) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_at_all_is_a_configuration() {
+        let config = Config::load(&Sources::default()).expect("defaults are valid");
+        assert_eq!(config.listen.to_string(), "0.0.0.0:8443");
+        assert_eq!(config.http.to_string(), "127.0.0.1:8080");
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        let mut sources = Sources::default();
+        sources.flag("server.http", "0.0.0.0:8080").flag("server.advertise", "http://a");
+        sources.file("a.toml", "[tls]\nkey = \"k\"\n[keep]\nsamples = \"1m\"\n[ingest]\nsync_intervall = \"1s\"");
+        let errors = Config::load(&sources).expect_err("five things are wrong").to_string();
+        for part in [
+            "5 errors",
+            "--server-http: 0.0.0.0:8080 is not a loopback address",
+            "`http://a` must begin with https://",
+            "a.toml:2: a private key needs its certificate",
+            "a.toml:4: must be at least 1h",
+            "a.toml:6: unknown key `ingest.sync_intervall`; did you mean `ingest.sync_interval`?",
+        ] {
+            assert!(errors.contains(part), "{part}\nin\n{errors}");
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Files that must be whole or not there at all.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// Who may read a file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Reader {
+    /// Its owner alone.
+    Owner,
+    /// Everyone who may enter the folder.
+    Everyone,
+}
+
+/// Writes a file by way of a temporary one beside it, so that a crash leaves the old content or the new, never half of one.
+///
+/// # Errors
+/// As the file system says.
+pub fn write_whole(path: &Path, content: &[u8], reader: Reader) -> io::Result<()> {
+    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    let mut temporary = tempfile::Builder::new().permissions(mode(reader)).tempfile_in(folder)?;
+    temporary.write_all(content)?;
+    temporary.as_file().sync_all()?;
+    temporary.persist(path).map_err(|error| error.error)?;
+    File::open(folder)?.sync_all()
+}
+
+/// Makes a folder that only its owner may enter, unless it exists.
+///
+/// # Errors
+/// As the file system says.
+pub fn make_private_folder(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    fs::create_dir_all(path)?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o700))
+}
+
+/// Makes an empty file that only its owner may read, unless it exists. Whatever opens it later leaves that as it is.
+///
+/// # Errors
+/// As the file system says.
+pub fn make_private_file(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => Err(error),
+        Ok(_) | Err(_) => Ok(()),
+    }
+}
+
+fn mode(reader: Reader) -> fs::Permissions {
+    fs::Permissions::from_mode(match reader {
+        Reader::Owner => 0o600,
+        Reader::Everyone => 0o644,
+    })
+}

@@ -1,0 +1,26 @@
+//! The aggregator around `aggregator-core`: HTTP in front, a database behind, the matrix of now in between.
+//!
+//! Reading order: [`router`] lists every route and who may reach it; [`api`] holds one function for each; [`store`] is all
+//! that is kept; [`hub`] owns the live matrix; [`serve`] puts them together.
+#![forbid(unsafe_code)]
+
+pub mod addresses;
+pub mod api;
+pub mod app;
+pub mod audit;
+pub mod auth;
+pub mod clock;
+pub mod config;
+pub mod files;
+pub mod guard;
+pub mod hub;
+pub mod jobs;
+pub mod mesh;
+pub mod random;
+pub mod router;
+pub mod serve;
+pub mod store;
+pub mod telemetry;
+pub mod tls;
+pub mod tokens;
+pub mod web;

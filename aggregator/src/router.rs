@@ -1,0 +1,125 @@
+//! Every route, in one list. A route cannot be added without saying who may reach it and what is done there.
+
+use crate::api::{self, agents, health, hello, ingest, join, join_tokens, live, matrix, openapi, session};
+use crate::app::Shared;
+use crate::auth::{self, Listener};
+use crate::guard::{Action, Guard};
+use crate::web;
+use axum::Router;
+use axum::extract::{DefaultBodyLimit, Extension, Request};
+use axum::handler::Handler;
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::Response;
+use axum::routing::{MethodFilter, on};
+use everypath_protocol::batch::REQUEST_BYTES_MAX;
+use std::time::Duration;
+use tower_http::timeout::TimeoutLayer;
+
+/// Most bytes of a JSON body.
+const JSON_BYTES_MAX: usize = 64 * 1024;
+/// A request that is not answered by then is given up; also bounds how long a body may take to arrive.
+const REQUEST_TIME_MAX: Duration = Duration::from_secs(30);
+
+/// What the list says of one route.
+#[derive(Clone, Debug)]
+pub struct Route {
+    /// How.
+    pub method: Method,
+    /// Where.
+    pub path: &'static str,
+    /// Who.
+    pub guard: Guard,
+    /// What for.
+    pub action: Action,
+}
+
+/// Routes and what is known of them.
+struct Routes {
+    app: Shared,
+    router: Router<Shared>,
+    list: Vec<Route>,
+}
+
+impl Routes {
+    fn add<H, T>(mut self, method: Method, path: &'static str, guard: Guard, action: Action, handler: H) -> Self
+    where
+        H: Handler<T, Shared>,
+        T: 'static,
+    {
+        let filter = MethodFilter::try_from(method.clone()).expect("only the usual methods are in the list");
+        let app = self.app.clone();
+        let stand_before =
+            middleware::from_fn(move |request: Request, next: Next| auth::guard(guard, app.clone(), request, next));
+        self.router = self.router.route(path, on(filter, handler).route_layer(stand_before));
+        self.list.push(Route { method, path, guard, action });
+        self
+    }
+}
+
+/// The list.
+fn routes(app: Shared, listener: Listener) -> Routes {
+    use Action::{CreateJoinToken, Join, ReadMatrix, ReadPublic, Report, UseSession};
+    let routes = Routes { app, router: Router::new(), list: Vec::new() }
+        .add(Method::GET, "/healthz", Guard::Public, ReadPublic, health::healthz)
+        .add(Method::GET, "/api/v1/openapi.json", Guard::Public, ReadPublic, openapi::document)
+        .add(Method::POST, "/api/v1/session", Guard::Public, UseSession, session::create)
+        .add(Method::GET, "/api/v1/session", Guard::Public, UseSession, session::show)
+        .add(Method::DELETE, "/api/v1/session", Guard::User, UseSession, session::delete)
+        .add(Method::GET, "/api/v1/agents", Guard::User, ReadMatrix, agents::list)
+        .add(Method::GET, "/api/v1/matrix", Guard::User, ReadMatrix, matrix::now)
+        .add(Method::GET, "/api/v1/live", Guard::User, ReadMatrix, live::live)
+        .add(Method::POST, "/api/v1/join-tokens", Guard::User, CreateJoinToken, join_tokens::create)
+        .add(Method::POST, "/api/v1/join", Guard::JoinToken, Join, join::join)
+        .add(Method::POST, "/api/v1/hello", Guard::Agent, Report, hello::hello)
+        .add(
+            Method::POST,
+            "/api/v1/ingest",
+            Guard::Agent,
+            Report,
+            ingest::ingest.layer(DefaultBodyLimit::max(REQUEST_BYTES_MAX)),
+        );
+    match listener {
+        Listener::Tls => routes,
+        Listener::Loopback => routes.add(Method::GET, "/metrics", Guard::Public, ReadPublic, health::metrics),
+    }
+}
+
+/// What a listener offers, for the test that compares it with the table of guards.
+pub fn list(app: &Shared, listener: Listener) -> Vec<Route> {
+    routes(app.clone(), listener).list
+}
+
+/// The service of a listener.
+pub fn build(app: Shared, listener: Listener) -> Router {
+    let routes = routes(app.clone(), listener);
+    routes
+        .router
+        .fallback(web::page)
+        .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
+        .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME_MAX))
+        .layer(middleware::from_fn(api::render_problems))
+        .layer(middleware::from_fn(add_security_headers))
+        .layer(Extension(listener))
+        .with_state(app)
+}
+
+/// What every answer tells the browser: load nothing from elsewhere, show nothing inside another page, guess no types, tell
+/// nobody where one came from.
+async fn add_security_headers(request: Request, next: Next) -> Response {
+    const POLICY: &str =
+        "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+    let mut response = next.run(request).await;
+    let headers = response.headers_mut();
+    for (name, value) in [
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+        (header::REFERRER_POLICY, "no-referrer"),
+    ] {
+        headers.insert(name, HeaderValue::from_static(value));
+    }
+    // What the API answers is of now and for one reader.
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}

@@ -1,0 +1,146 @@
+//! The running program: both listeners, the jobs, and an orderly end.
+
+use crate::addresses::{Bound, reachable};
+use crate::app::{App, Shared};
+use crate::auth::{self, Listener};
+use crate::clock::{Clock, rfc3339};
+use crate::config::Config;
+use crate::mesh::Mesh;
+use crate::store::Store;
+use crate::tls::Tls;
+use crate::tokens::{self, Wish};
+use crate::{files, jobs, router};
+use anyhow::Context as _;
+use axum_server::Handle;
+use axum_server::tls_rustls::RustlsConfig;
+use everypath_protocol::time::{Span, UnixTime};
+use std::io::Write as _;
+use std::net::{SocketAddr, TcpListener};
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// How long requests may take to end once the program is asked to.
+const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+/// A connection that asks for nothing by then is closed, so that idle ones cannot use up all there are.
+const FIRST_REQUEST_MAX: Duration = Duration::from_secs(10);
+/// The token that is printed at the first start.
+const FIRST_TOKEN: (u32, Span) = (10, Span::seconds(24 * 3_600));
+
+/// Runs until `stop`.
+///
+/// # Errors
+/// When something that is needed from the start cannot be had: a folder, a port, a key, the database.
+pub async fn serve(config: Config, preset_password: Option<String>, stop: CancellationToken) -> anyhow::Result<()> {
+    let data_dir = config.data_dir.clone();
+    files::make_private_folder(&data_dir)
+        .with_context(|| format!("while making the data directory {}", data_dir.display()))?;
+    let mesh = Mesh::open_or_found(&data_dir)?;
+    let store = Store::open_sqlite(&data_dir).await.context("while opening the database")?;
+    let tls = Tls::load(config.tls_files.as_ref(), &data_dir, &certificate_names(&config))?;
+    let https = listen(config.listen, "server.listen")?;
+    let http = listen(config.http, "server.http")?;
+    let bound = Bound {
+        https: https.local_addr().context("while reading the address of a listener")?,
+        http: http.local_addr().context("while reading the address of a listener")?,
+    };
+    let app = App::start(config, Clock::system(), store, mesh).await.context("while reading the matrix")?;
+    app.addresses.get_or_init(|| bound.advertised(&app.config.advertise, tls.pin));
+    let handles = [Handle::new(), Handle::new()];
+    let (tls_service, http_service) =
+        [Listener::Tls, Listener::Loopback].map(|listener| service(&app, listener)).into();
+    let tls_server = axum_server::from_tcp_rustls(https, RustlsConfig::from_config(tls.server))?
+        .handle(handles[0].clone())
+        .first_request_timeout(FIRST_REQUEST_MAX);
+    let http_server = axum_server::from_tcp(http)?.handle(handles[1].clone()).first_request_timeout(FIRST_REQUEST_MAX);
+    let servers = async { tokio::try_join!(tls_server.serve(tls_service), http_server.serve(http_service)) };
+    let background = async {
+        let ending = async {
+            stop.cancelled().await;
+            handles.iter().for_each(|handle| handle.graceful_shutdown(Some(SHUTDOWN_MAX)));
+        };
+        tokio::join!(jobs::run(app.clone(), stop.clone()), ending);
+        // The listeners are what is waited for; they end when the last request does.
+        std::future::pending::<()>().await;
+    };
+    let welcome = async {
+        bound.write(&data_dir)?;
+        welcome(&app, &bound, preset_password).await
+    };
+    let serving = async {
+        tokio::select! {
+            served = servers => served.map(drop).context("while serving"),
+            () = background => Ok(()),
+        }
+    };
+    let result = tokio::try_join!(serving, welcome).map(drop);
+    if let Err(error) = jobs::keep_latest(&app).await {
+        tracing::warn!(%error, "the matrix was not kept; the next start reads the samples instead");
+    }
+    app.store.close().await;
+    result
+}
+
+type Service = axum::extract::connect_info::IntoMakeServiceWithConnectInfo<axum::Router, SocketAddr>;
+
+fn service(app: &Shared, listener: Listener) -> Service {
+    router::build(app.clone(), listener).into_make_service_with_connect_info()
+}
+
+fn listen(address: SocketAddr, key: &'static str) -> anyhow::Result<TcpListener> {
+    let listener = TcpListener::bind(address);
+    let listener = listener.with_context(|| {
+        format!("cannot listen on {address} ({key}); is another aggregator running? Port 0 takes any free one")
+    })?;
+    listener.set_nonblocking(true).context("while preparing a listener")?;
+    Ok(listener)
+}
+
+/// Names for a self-signed certificate. Agents check its hash, so these matter to browsers only.
+fn certificate_names(config: &Config) -> Vec<String> {
+    let hosts = config.advertise.iter().filter_map(|url| {
+        let host = url
+            .strip_prefix("https://")?
+            .rsplit_once(':')
+            .map_or_else(|| url.strip_prefix("https://"), |(host, _)| Some(host))?;
+        Some(host.trim_start_matches('[').trim_end_matches(']').to_owned())
+    });
+    let own = [reachable(config.listen.ip()).to_string(), "localhost".into(), "127.0.0.1".into(), "::1".into()];
+    let mut names: Vec<String> = hosts.chain(own).collect();
+    names.sort_unstable();
+    names.dedup();
+    names
+}
+
+/// Says where everything is, and at the first start how to get in.
+async fn welcome(app: &App, bound: &Bound, preset_password: Option<String>) -> anyhow::Result<()> {
+    let is_preset = preset_password.is_some();
+    let admin = auth::ensure_admin(app, preset_password).await.context("while making the first account")?;
+    let mut text =
+        format!("Everypath aggregator, mesh {}\n\n  Dashboard   http://{}", app.mesh.id().short(), bound.http);
+    for address in app.addresses() {
+        text.push_str(&format!("\n  Agents      {}", address.url));
+    }
+    if let Some((name, password)) = admin {
+        let shown = if is_preset { "as given in EVERYPATH_ADMIN_PASSWORD" } else { &password };
+        let (uses, life) = FIRST_TOKEN;
+        let wish = Wish { uses, life, site: None };
+        let token = tokens::create(&app.store, &app.mesh, app.addresses(), wish, app.now()).await;
+        let token = token.context("while making the first join token")?;
+        text.push_str(&format!(
+            "\n\n  Log in as   {name}\n  Password    {shown}\n\n  Both below are shown this once. On each host (up to {uses}, until {}):\n\n  \
+             mesh-agent join {} --data-dir DIR --name NAME --site SITE",
+            rfc3339(whole_seconds(token.expires)),
+            token.to_text()
+        ));
+    }
+    text.push_str("\n\n");
+    let mut out = std::io::stdout().lock();
+    // A closed standard output is no reason not to serve.
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    Ok(())
+}
+
+/// Microseconds are of no use to a person.
+const fn whole_seconds(time: UnixTime) -> UnixTime {
+    UnixTime(time.0 - time.0.rem_euclid(1_000_000))
+}

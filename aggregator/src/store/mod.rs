@@ -1,0 +1,249 @@
+//! Everything that is kept. Only the modules below this one contain SQL.
+//!
+//! The methods are coarse: one for each question that the rest of the program asks, answered in one transaction. A further
+//! database is a further variant; `tests/store_contract.rs` says what any of them must do.
+
+mod sqlite;
+mod types;
+
+pub use sqlite::SqliteStore;
+pub use types::{
+    AgentRow, ApiToken, Batch, IngestError, Ingested, JoinTokenRow, LatestRow, MatrixState, Redeemed, Redemption,
+    SampleRow, SessionRow, StoreError, StreamRows, UserRow,
+};
+
+use crate::guard::Role;
+use everypath_protocol::id::AgentId;
+use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::token::{TokenId, TokenKey};
+use std::path::Path;
+
+/// The database.
+#[derive(Clone, Debug)]
+pub enum Store {
+    /// A file in the data directory.
+    Sqlite(SqliteStore),
+}
+
+/// Passes a call on to whichever database there is.
+macro_rules! each {
+    ($store:expr, $inner:ident => $call:expr) => {
+        match $store {
+            Store::Sqlite($inner) => $call,
+        }
+    };
+}
+
+impl Store {
+    /// Opens the database in `data_dir`, makes it if there is none, and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open_sqlite(data_dir: &Path) -> Result<Self, StoreError> {
+        SqliteStore::open(data_dir).await.map(Self::Sqlite)
+    }
+
+    /// Opens the database of an aggregator that has run before. Never makes one: whoever mistypes a folder wants to know.
+    ///
+    /// # Errors
+    /// When there is none in `data_dir`, or it cannot be opened.
+    pub async fn open_existing(data_dir: &Path) -> anyhow::Result<Self> {
+        use anyhow::Context as _;
+        let folder = data_dir.display();
+        anyhow::ensure!(
+            SqliteStore::exists_in(data_dir),
+            "there is no database of an aggregator in {folder}; has `aggregator serve` run there?"
+        );
+        Self::open_sqlite(data_dir).await.with_context(|| format!("while opening the database in {folder}"))
+    }
+
+    /// Stores what of a batch is new, exactly once, and returns when it is on disk.
+    ///
+    /// # Errors
+    /// [`IngestError`]; nothing of the batch was stored then.
+    pub async fn ingest(&self, batch: Batch) -> Result<Ingested, IngestError> {
+        each!(self, store => store.ingest(batch).await)
+    }
+
+    /// All members, oldest first.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn agents(&self) -> Result<Vec<AgentRow>, StoreError> {
+        each!(self, store => store.agents().await)
+    }
+
+    /// Keeps what a member says of itself.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn note_member(&self, agent: AgentRow, now: UnixTime) -> Result<(), StoreError> {
+        each!(self, store => store.note_member(agent, now).await)
+    }
+
+    /// Keeps a new join token.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create_join_token(&self, token: JoinTokenRow) -> Result<(), StoreError> {
+        each!(self, store => store.create_join_token(token).await)
+    }
+
+    /// The key and the site of a token, spent or not.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn join_token(&self, id: TokenId) -> Result<Option<(TokenKey, Option<String>)>, StoreError> {
+        each!(self, store => store.join_token(id).await)
+    }
+
+    /// Spends one use of a token and makes a member, both or neither. A key that is a member already gets its certificate
+    /// again and spends nothing.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, StoreError> {
+        each!(self, store => store.redeem(redemption).await)
+    }
+
+    /// What the matrix of now is made of: samples received since `since` are told again.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn matrix_state(&self, since: UnixTime) -> Result<MatrixState, StoreError> {
+        each!(self, store => store.matrix_state(since).await)
+    }
+
+    /// Keeps rows of the matrix.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn keep_latest(&self, rows: Vec<LatestRow>, through: UnixTime) -> Result<(), StoreError> {
+        each!(self, store => store.keep_latest(rows, through).await)
+    }
+
+    /// Deletes at most `rows_max` samples older than `before`. Returns how many there were.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delete_samples(&self, before: UnixTime, rows_max: u32) -> Result<u64, StoreError> {
+        each!(self, store => store.delete_samples(before, rows_max).await)
+    }
+
+    /// Every number that is stored of one agent, stream by stream, for the audit.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn streams(&self, agent: AgentId) -> Result<Vec<StreamRows>, StoreError> {
+        each!(self, store => store.streams(agent).await)
+    }
+
+    /// Makes the first account. Returns whether there was none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create_first_user(&self, user: UserRow, now: UnixTime) -> Result<bool, StoreError> {
+        each!(self, store => store.create_first_user(user, now).await)
+    }
+
+    /// Whether anybody has an account.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn has_users(&self) -> Result<bool, StoreError> {
+        each!(self, store => store.has_users().await)
+    }
+
+    /// An account.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn user(&self, name: &str) -> Result<Option<UserRow>, StoreError> {
+        each!(self, store => store.user(name).await)
+    }
+
+    /// Counts an attempt to log in. If there were `attempts_max` within `period` it is not counted, and the time until the
+    /// oldest of them no longer counts is returned.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn begin_login(
+        &self,
+        account: &str,
+        address: &str,
+        now: UnixTime,
+        period: Span,
+        attempts_max: u32,
+    ) -> Result<Option<Span>, StoreError> {
+        each!(self, store => store.begin_login(account, address, now, period, attempts_max).await)
+    }
+
+    /// Forgets the attempts of an account from an address, and keeps a new session.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create_session(&self, session: SessionRow, address: &str) -> Result<(), StoreError> {
+        each!(self, store => store.create_session(session, address).await)
+    }
+
+    /// A session by the hash of its secret.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn session(&self, hash: [u8; 32]) -> Result<Option<SessionRow>, StoreError> {
+        each!(self, store => store.session(hash).await)
+    }
+
+    /// Notes that a session is in use.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn touch_session(&self, hash: [u8; 32], now: UnixTime) -> Result<(), StoreError> {
+        each!(self, store => store.touch_session(hash, now).await)
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delete_session(&self, hash: [u8; 32]) -> Result<(), StoreError> {
+        each!(self, store => store.delete_session(hash).await)
+    }
+
+    /// Deletes sessions and login attempts that no longer count.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn sweep_people(&self, seen_before: UnixTime, attempts_before: UnixTime) -> Result<(), StoreError> {
+        each!(self, store => store.sweep_people(seen_before, attempts_before).await)
+    }
+
+    /// Keeps an API token; one of the same name is replaced.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn create_api_token(&self, token: ApiToken, now: UnixTime) -> Result<(), StoreError> {
+        each!(self, store => store.create_api_token(token, now).await)
+    }
+
+    /// Name and role of an API token by its hash.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn api_token(&self, hash: [u8; 32]) -> Result<Option<(String, Role)>, StoreError> {
+        each!(self, store => store.api_token(hash).await)
+    }
+
+    /// Whether the database answers.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn ping(&self) -> Result<(), StoreError> {
+        each!(self, store => store.ping().await)
+    }
+
+    /// Finishes what is queued and closes the database.
+    pub async fn close(&self) {
+        each!(self, store => store.close().await);
+    }
+}

@@ -1,0 +1,242 @@
+//! One batch, inside a transaction: read the cursor, ask the core what is new, insert it, move the cursor.
+
+use super::codes::{epoch_bytes, not_measured, signed};
+use crate::store::types::{Batch, Ingested};
+use aggregator_core::admit::{self, Admission, FLAG_CLOCK_UNKNOWN, Piece, Refusal, Row, Tombstone};
+use everypath_protocol::codec;
+use everypath_protocol::id::{AgentId, Seq};
+use everypath_protocol::record::{CellFlip, Record};
+use everypath_protocol::time::UnixTime;
+use everypath_protocol::window::Window;
+use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
+use std::collections::BTreeMap;
+
+/// Rows in one statement. More saves nothing measurable, and the text of the statement stays in its cache.
+const ROWS_PER_STATEMENT: usize = 100;
+
+pub(super) type Outcome = Result<Ingested, Refusal>;
+
+/// A refusal leaves no trace.
+pub(super) async fn store(connection: &mut SqliteConnection, mut batch: Batch) -> Result<Outcome, sqlx::Error> {
+    let cursor = cursor(connection, &batch).await?;
+    let admission = match admit::admit(cursor, &batch.header, std::mem::take(&mut batch.blocks), batch.received_at) {
+        Ok(admission) => admission,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let (agent, is_new_agent) = author(connection, &batch).await?;
+    let stream: i64 = sqlx::query_scalar(
+        "insert into stream (agent, epoch, cursor) values (?, ?, ?) \
+         on conflict (agent, epoch) do update set cursor = excluded.cursor returning id",
+    )
+    .bind(agent)
+    .bind(epoch_bytes(batch.header.epoch))
+    .bind(signed(admission.cursor.0))
+    .fetch_one(&mut *connection)
+    .await?;
+    insert_rows(connection, agent, stream, &batch, &admission).await?;
+    sqlx::query("update agent set last_seen = ? where id = ?")
+        .bind(batch.received_at.0)
+        .bind(agent)
+        .execute(&mut *connection)
+        .await?;
+    let duplicate = admission.is_duplicate();
+    let rows = admission.rows.len() as u64;
+    let news = admission.rows.into_iter().filter_map(|row| Some((row.record, row.ended?))).collect();
+    Ok(Ok(Ingested { acked: admission.cursor, news, rows, duplicate, is_new_agent }))
+}
+
+/// Zero for a stream that is not known yet.
+async fn cursor(connection: &mut SqliteConnection, batch: &Batch) -> Result<Seq, sqlx::Error> {
+    let select = "select cursor from stream where epoch = ? and agent = (select id from agent where key = ?)";
+    let cursor: Option<i64> = sqlx::query_scalar(select)
+        .bind(epoch_bytes(batch.header.epoch))
+        .bind(batch.header.agent.0.as_slice())
+        .fetch_optional(connection)
+        .await?;
+    Ok(cursor.map_or(Seq(0), super::codes::seq))
+}
+
+/// The author's number, and whether it was no member until now. Its certificate was checked, so an agent that another issuer
+/// let in is as welcome as our own.
+async fn author(connection: &mut SqliteConnection, batch: &Batch) -> Result<(i64, bool), sqlx::Error> {
+    let key = batch.header.agent;
+    let member: Option<i64> = sqlx::query_scalar("select id from agent where key = ? and certificate is not null")
+        .bind(key.0.as_slice())
+        .fetch_optional(&mut *connection)
+        .await?;
+    if let Some(id) = member {
+        return Ok((id, false));
+    }
+    let certificate = codec::encode(&batch.certificate_signed);
+    let (name, site) = (&batch.certificate.name, &batch.certificate.site);
+    let id = super::agents::upsert_member(connection, key, name, site, &certificate, batch.received_at).await?;
+    Ok((id, true))
+}
+
+async fn insert_rows(
+    connection: &mut SqliteConnection,
+    source: i64,
+    stream: i64,
+    batch: &Batch,
+    admission: &Admission,
+) -> Result<(), sqlx::Error> {
+    let mut ids: BTreeMap<AgentId, i64> = BTreeMap::new();
+    let mut samples: Vec<(&Row, &Window, i64)> = Vec::new();
+    let mut events: Vec<(&Row, &CellFlip, i64)> = Vec::new();
+    for row in &admission.rows {
+        let target = match &row.record {
+            Record::Window(window) => window.target,
+            Record::Flip(flip) => flip.target,
+        };
+        let target = match ids.get(&target) {
+            Some(id) => *id,
+            None => {
+                let id = target_id(connection, target, batch.received_at).await?;
+                ids.insert(target, id);
+                id
+            }
+        };
+        match &row.record {
+            Record::Window(window) => samples.push((row, window, target)),
+            Record::Flip(flip) => events.push((row, flip, target)),
+        }
+    }
+    let sample_first: i64 =
+        sqlx::query_scalar("select coalesce(max(id), 0) + 1 from sample").fetch_one(&mut *connection).await?;
+    for chunk in samples.chunks(ROWS_PER_STATEMENT) {
+        insert_samples(connection, source, stream, chunk).await?;
+    }
+    for chunk in events.chunks(ROWS_PER_STATEMENT) {
+        insert_events(connection, source, stream, chunk).await?;
+    }
+    insert_tombstones(connection, stream, batch, &admission.tombstones).await?;
+    insert_blocks(connection, stream, batch, &admission.blocks, sample_first).await
+}
+
+async fn insert_tombstones(
+    connection: &mut SqliteConnection,
+    stream: i64,
+    batch: &Batch,
+    tombstones: &[Tombstone],
+) -> Result<(), sqlx::Error> {
+    for dead in tombstones {
+        sqlx::query("insert into tombstone (stream, first, last, reason, received_at) values (?, ?, ?, ?, ?)")
+            .bind(stream)
+            .bind(signed(dead.first.0))
+            .bind(signed(dead.last.0))
+            .bind(dead.reason.name())
+            .bind(batch.received_at.0)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+async fn insert_blocks(
+    connection: &mut SqliteConnection,
+    stream: i64,
+    batch: &Batch,
+    blocks: &[Piece],
+    sample_first: i64,
+) -> Result<(), sqlx::Error> {
+    let insert = "insert into ingest_block (stream, first, last, rows, hash, flags, received_at, sample_first) \
+                  values (?, ?, ?, ?, ?, ?, ?, ?)";
+    for block in blocks {
+        sqlx::query(insert)
+            .bind(stream)
+            .bind(signed(block.first.0))
+            .bind(signed(block.last.0))
+            .bind(block.rows)
+            .bind(block.hash.as_slice())
+            .bind(block.flags)
+            .bind(batch.received_at.0)
+            .bind(sample_first)
+            .execute(&mut *connection)
+            .await?;
+    }
+    Ok(())
+}
+
+/// The number of a target; one that nobody introduced yet gets a row that holds its key alone.
+async fn target_id(connection: &mut SqliteConnection, target: AgentId, now: UnixTime) -> Result<i64, sqlx::Error> {
+    let known = sqlx::query_scalar("select id from agent where key = ?")
+        .bind(target.0.as_slice())
+        .fetch_optional(&mut *connection)
+        .await?;
+    match known {
+        Some(id) => Ok(id),
+        None => {
+            sqlx::query_scalar("insert into agent (key, first_seen) values (?, ?) returning id")
+                .bind(target.0.as_slice())
+                .bind(now.0)
+                .fetch_one(&mut *connection)
+                .await
+        }
+    }
+}
+
+/// The agent's own time, where the row is filed under another.
+fn raw_time(row: &Row, own: UnixTime) -> Option<i64> {
+    (row.time != own || row.flags & FLAG_CLOCK_UNKNOWN != 0).then_some(own.0)
+}
+
+async fn insert_samples(
+    connection: &mut SqliteConnection,
+    source: i64,
+    stream: i64,
+    rows: &[(&Row, &Window, i64)],
+) -> Result<(), sqlx::Error> {
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "insert into sample (time, source, target, kind, stream, seq, span_ms, sent, received, late, duplicated, \
+         not_measured, rtt_min, rtt_max, rtt_sum, histogram, state, flags, raw_time) ",
+    );
+    query.push_values(rows, |mut columns, (row, window, target)| {
+        let histogram = window.histogram.counts();
+        columns
+            .push_bind(row.time.0)
+            .push_bind(source)
+            .push_bind(*target)
+            .push_bind(window.kind.code())
+            .push_bind(stream)
+            .push_bind(signed(row.seq.0))
+            .push_bind(signed(window.span.as_millis()))
+            .push_bind(window.sent)
+            .push_bind(window.received)
+            .push_bind(window.late)
+            .push_bind(window.duplicated)
+            .push_bind(not_measured(window.not_measured))
+            .push_bind(window.rtt.map(|rtt| rtt.min_us))
+            .push_bind(window.rtt.map(|rtt| rtt.max_us))
+            .push_bind(window.rtt.map(|rtt| signed(rtt.sum_us)))
+            .push_bind((!histogram.is_empty()).then(|| codec::encode(&window.histogram)))
+            .push_bind(window.state.code())
+            .push_bind(row.flags)
+            .push_bind(raw_time(row, window.start));
+    });
+    query.build().execute(connection).await.map(drop)
+}
+
+async fn insert_events(
+    connection: &mut SqliteConnection,
+    source: i64,
+    stream: i64,
+    rows: &[(&Row, &CellFlip, i64)],
+) -> Result<(), sqlx::Error> {
+    let mut query = QueryBuilder::<Sqlite>::new(
+        "insert into event (time, source, target, kind, stream, seq, from_state, to_state, flags, raw_time) ",
+    );
+    query.push_values(rows, |mut columns, (row, flip, target)| {
+        columns
+            .push_bind(row.time.0)
+            .push_bind(source)
+            .push_bind(*target)
+            .push_bind(flip.kind.code())
+            .push_bind(stream)
+            .push_bind(signed(row.seq.0))
+            .push_bind(flip.from.code())
+            .push_bind(flip.to.code())
+            .push_bind(row.flags)
+            .push_bind(raw_time(row, flip.at));
+    });
+    query.build().execute(connection).await.map(drop)
+}

@@ -1,0 +1,156 @@
+//! The matrix of now, as it is kept for the next start.
+
+use super::codes::{self, count, unsigned};
+use super::{SqliteStore, While};
+use crate::store::types::{LatestRow, MatrixState, SampleRow, StoreError};
+use aggregator_core::admit::FLAG_CLOCK_UNKNOWN;
+use aggregator_core::matrix::SavedCell;
+use everypath_protocol::cell::{CellState, PackedCell};
+use everypath_protocol::id::AgentId;
+use everypath_protocol::record::{CellFlip, Record};
+use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::window::{ProbeKind, RttRange, Window};
+use sqlx::Row as _;
+use sqlx::sqlite::SqliteRow;
+use std::collections::BTreeMap;
+
+/// Number of the target, the cell as on the wire, end of the newest evidence.
+const CELL_BYTES: usize = 4 + 4 + 8;
+
+impl SqliteStore {
+    pub(in crate::store) async fn matrix_state(&self, since: UnixTime) -> Result<MatrixState, StoreError> {
+        const DOING: &str = "reading the matrix";
+        let rows = sqlx::query("select id, key, certificate is not null as member from agent order by id")
+            .fetch_all(&self.readers)
+            .await
+            .doing(DOING)?;
+        let mut keys: BTreeMap<i64, AgentId> = BTreeMap::new();
+        let mut state = MatrixState::default();
+        for row in &rows {
+            let key = codes::agent(row.try_get("key").doing(DOING)?)?;
+            keys.insert(row.try_get("id").doing(DOING)?, key);
+            if row.try_get("member").doing(DOING)? {
+                state.agents.push(key);
+            }
+        }
+        for row in sqlx::query("select source, cells from latest").fetch_all(&self.readers).await.doing(DOING)? {
+            let source = keys.get(&row.try_get("source").doing(DOING)?);
+            let cells: &[u8] = row.try_get("cells").doing(DOING)?;
+            let cells = cells.chunks_exact(CELL_BYTES).filter_map(|bytes| unpack(bytes, &keys)).collect();
+            state.latest.extend(source.map(|source| LatestRow { source: *source, cells }));
+        }
+        self.read_samples(since, &keys, &mut state.samples).await?;
+        self.read_events(since, &keys, &mut state.samples).await?;
+        Ok(state)
+    }
+
+    async fn read_samples(
+        &self,
+        since: UnixTime,
+        keys: &BTreeMap<i64, AgentId>,
+        samples: &mut Vec<SampleRow>,
+    ) -> Result<(), StoreError> {
+        const DOING: &str = "reading recent samples";
+        let select = "select source, target, time, span_ms, sent, received, late, duplicated, not_measured, rtt_min, rtt_max, \
+                      rtt_sum, state from sample where id >= \
+                      (select min(sample_first) from ingest_block where received_at >= ?) and flags & ? = 0 order by id";
+        let rows =
+            sqlx::query(select).bind(since.0).bind(FLAG_CLOCK_UNKNOWN).fetch_all(&self.readers).await.doing(DOING)?;
+        for row in &rows {
+            samples.extend(sample(row, keys).doing(DOING)?);
+        }
+        Ok(())
+    }
+
+    async fn read_events(
+        &self,
+        since: UnixTime,
+        keys: &BTreeMap<i64, AgentId>,
+        samples: &mut Vec<SampleRow>,
+    ) -> Result<(), StoreError> {
+        const DOING: &str = "reading recent events";
+        let select = "select source, target, time, from_state, to_state from event \
+                      where time >= ? and flags & ? = 0 order by time";
+        let rows =
+            sqlx::query(select).bind(since.0).bind(FLAG_CLOCK_UNKNOWN).fetch_all(&self.readers).await.doing(DOING)?;
+        for row in &rows {
+            samples.extend(event(row, keys).doing(DOING)?);
+        }
+        Ok(())
+    }
+
+    pub(in crate::store) async fn keep_latest(
+        &self,
+        rows: Vec<LatestRow>,
+        through: UnixTime,
+    ) -> Result<(), StoreError> {
+        self.write("keeping the matrix", move |connection| {
+            Box::pin(async move {
+                let numbers = sqlx::query("select id, key from agent").fetch_all(&mut *connection).await?;
+                let mut ids: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
+                for row in &numbers {
+                    ids.insert(row.try_get("key")?, count(row.try_get("id")?));
+                }
+                for row in rows {
+                    let Some(source) = ids.get(row.source.0.as_slice()) else { continue };
+                    let mut cells = Vec::with_capacity(row.cells.len() * CELL_BYTES);
+                    for cell in &row.cells {
+                        if let Some(target) = ids.get(cell.target.0.as_slice()) {
+                            cells.extend_from_slice(&target.to_le_bytes());
+                            cells.extend_from_slice(&cell.packed.to_bytes());
+                            cells.extend_from_slice(&cell.ended.0.to_le_bytes());
+                        }
+                    }
+                    let upsert = "insert into latest (source, through, cells) values (?, ?, ?) on conflict (source) \
+                                  do update set through = excluded.through, cells = excluded.cells";
+                    sqlx::query(upsert).bind(source).bind(through.0).bind(cells).execute(&mut *connection).await?;
+                }
+                Ok(())
+            })
+        })
+        .await
+    }
+}
+
+fn unpack(bytes: &[u8], keys: &BTreeMap<i64, AgentId>) -> Option<SavedCell> {
+    let (target, bytes) = bytes.split_first_chunk::<4>()?;
+    let ([state, loss, rtt @ ..], bytes) = bytes.split_first_chunk::<4>()?;
+    let target = *keys.get(&i64::from(u32::from_le_bytes(*target)))?;
+    let packed = PackedCell { state: *state, loss: *loss, rtt: u16::from_le_bytes(*rtt) };
+    Some(SavedCell { target, packed, ended: UnixTime(i64::from_le_bytes(bytes.try_into().ok()?)) })
+}
+
+fn state(column: i64) -> CellState {
+    u8::try_from(column).ok().and_then(CellState::from_code).unwrap_or_default()
+}
+
+/// A sample as the record that it was made of, in the aggregator's time. `None` for agents that are gone.
+fn sample(row: &SqliteRow, keys: &BTreeMap<i64, AgentId>) -> Result<Option<SampleRow>, sqlx::Error> {
+    let (Some(source), Some(target)) = (keys.get(&row.try_get("source")?), keys.get(&row.try_get("target")?)) else {
+        return Ok(None);
+    };
+    let mut window = Window::new(*target, ProbeKind::Icmp, UnixTime(row.try_get("time")?));
+    window.span = Span::millis(unsigned(row.try_get("span_ms")?));
+    window.sent = count(row.try_get("sent")?);
+    window.received = count(row.try_get("received")?);
+    window.late = count(row.try_get("late")?);
+    window.duplicated = count(row.try_get("duplicated")?);
+    window.not_measured = codes::not_measured_counts(row.try_get("not_measured")?);
+    window.state = state(row.try_get("state")?);
+    if let Some(min) = row.try_get::<Option<i64>, _>("rtt_min")? {
+        let (max, sum) = (count(row.try_get("rtt_max")?), unsigned(row.try_get("rtt_sum")?));
+        window.rtt = Some(RttRange { min_us: count(min), max_us: max, sum_us: sum });
+    }
+    let ended = window.end();
+    Ok(Some(SampleRow { source: *source, record: Record::Window(window), ended }))
+}
+
+fn event(row: &SqliteRow, keys: &BTreeMap<i64, AgentId>) -> Result<Option<SampleRow>, sqlx::Error> {
+    let (Some(source), Some(target)) = (keys.get(&row.try_get("source")?), keys.get(&row.try_get("target")?)) else {
+        return Ok(None);
+    };
+    let at = UnixTime(row.try_get("time")?);
+    let (from, to) = (state(row.try_get("from_state")?), state(row.try_get("to_state")?));
+    let flip = CellFlip { target: *target, kind: ProbeKind::Icmp, at, from, to };
+    Ok(Some(SampleRow { source: *source, record: Record::Flip(flip), ended: at }))
+}

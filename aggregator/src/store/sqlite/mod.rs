@@ -1,0 +1,102 @@
+//! The embedded database: one file, one writer that owns its connection, a few readers.
+//!
+//! SQLite lets one connection write at a time. Here that connection belongs to one task with a bounded queue, so that no two
+//! transactions of this process wait for each other, and batches that wait together are committed together.
+
+mod agents;
+mod codes;
+mod ingest;
+mod matrix;
+mod people;
+mod retention;
+mod streams;
+mod tokens;
+mod writer;
+
+use crate::files;
+use crate::store::types::{Batch, IngestError, Ingested, StoreError};
+use futures::future::BoxFuture;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
+use std::path::Path;
+use std::time::Duration;
+use writer::Writer;
+
+/// Name of the file in the data directory.
+const FILE: &str = "everypath.sqlite";
+/// Connections that read.
+const READERS: u32 = 4;
+/// How long to wait for another process, such as `aggregator token create`, that writes.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
+
+/// A SQLite database.
+#[derive(Clone, Debug)]
+pub struct SqliteStore {
+    readers: SqlitePool,
+    writer: Writer,
+}
+
+/// Names what was being done, for [`StoreError::Database`].
+pub(super) trait While<T> {
+    fn doing(self, doing: &'static str) -> Result<T, StoreError>;
+}
+
+impl<T> While<T> for Result<T, sqlx::Error> {
+    fn doing(self, doing: &'static str) -> Result<T, StoreError> {
+        self.map_err(|source| StoreError::Database { doing, source })
+    }
+}
+
+impl SqliteStore {
+    /// Opens or makes the file in `data_dir` and brings its schema up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn open(data_dir: &Path) -> Result<Self, StoreError> {
+        let file = data_dir.join(FILE);
+        // It holds hashes of passwords. SQLite gives the files beside it the same mode.
+        files::make_private_file(&file).map_err(sqlx::Error::Io).doing("making its file")?;
+        let options = SqliteConnectOptions::new()
+            .filename(file)
+            .foreign_keys(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            // Every commit is on disk before it is acknowledged: an acknowledged batch is deleted by its agent.
+            .synchronous(SqliteSynchronous::Full)
+            .busy_timeout(BUSY_TIMEOUT)
+            .disable_statement_logging();
+        let mut connection = options.connect().await.doing("opening it")?;
+        MIGRATIONS.run(&mut connection).await.map_err(sqlx::Error::from).doing("bringing its schema up to date")?;
+        let readers =
+            SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.pragma("query_only", "on"));
+        Ok(Self { readers, writer: Writer::start(connection) })
+    }
+
+    /// Whether there is a database in `data_dir`.
+    pub fn exists_in(data_dir: &Path) -> bool {
+        data_dir.join(FILE).is_file()
+    }
+
+    pub(in crate::store) async fn ingest(&self, batch: Batch) -> Result<Ingested, IngestError> {
+        self.writer.ingest(batch).await
+    }
+
+    pub(in crate::store) async fn ping(&self) -> Result<(), StoreError> {
+        sqlx::query("select 1").execute(&self.readers).await.map(drop).doing("checking that it answers")
+    }
+
+    pub(in crate::store) async fn close(&self) {
+        self.writer.close().await;
+        self.readers.close().await;
+    }
+
+    /// Runs `work` in a transaction of its own on the writing connection.
+    async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + 'static,
+    {
+        self.writer.write(doing, work).await
+    }
+}

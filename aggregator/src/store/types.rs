@@ -1,0 +1,233 @@
+//! What goes into the store and what comes out, without a word of SQL.
+
+use crate::guard::Role;
+use aggregator_core::admit::Refusal;
+use aggregator_core::matrix::SavedCell;
+use everypath_protocol::batch::BatchHeader;
+use everypath_protocol::block::Block;
+use everypath_protocol::id::{AgentId, Epoch, Seq};
+use everypath_protocol::record::Record;
+use everypath_protocol::sign::Signed;
+use everypath_protocol::time::UnixTime;
+use everypath_protocol::token::{TokenId, TokenKey};
+use everypath_protocol::trust::Certificate;
+
+/// Why the store cannot answer.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// More is waiting to be written than the queue holds; nothing was done.
+    #[error("the database is busy; nothing was stored")]
+    Busy,
+    /// The store was closed; nothing was done.
+    #[error("the database is closed")]
+    Closed,
+    /// The database refused. What was begun is undone.
+    #[error("the database failed while {doing}: {source}")]
+    Database {
+        /// What was being done.
+        doing: &'static str,
+        /// What the database said.
+        source: sqlx::Error,
+    },
+    /// The database holds something that cannot be.
+    #[error("the database holds {0} that cannot be read; was it changed by hand or by a newer version?")]
+    Damaged(&'static str),
+}
+
+/// Why a batch was not stored.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// Its numbers do not fit.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// A batch whose author was checked.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// What was signed.
+    pub header: BatchHeader,
+    /// Of the author.
+    pub certificate: Certificate,
+    /// The same as it was signed.
+    pub certificate_signed: Signed,
+    /// What was sent.
+    pub blocks: Vec<Block>,
+    /// Our clock.
+    pub received_at: UnixTime,
+}
+
+/// What became of a batch.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Ingested {
+    /// The cursor of the stream.
+    pub acked: Seq,
+    /// What was new and when it ended, for the matrix.
+    pub news: Vec<(Record, UnixTime)>,
+    /// How many rows were stored.
+    pub rows: u64,
+    /// Nothing was new.
+    pub duplicate: bool,
+    /// The author was not known before.
+    pub is_new_agent: bool,
+}
+
+/// A member.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct AgentRow {
+    /// Its key.
+    pub id: AgentId,
+    /// What people call it.
+    pub name: String,
+    /// Where it is.
+    pub site: String,
+    /// Its certificate.
+    pub certificate: Signed,
+    /// What it last said of itself, a signed member record.
+    pub member: Option<Signed>,
+    /// Version of its program.
+    pub program: Option<String>,
+    /// When it was first seen.
+    pub first_seen: UnixTime,
+    /// When it was last heard of.
+    pub last_seen: Option<UnixTime>,
+}
+
+/// A join token as the issuer keeps it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JoinTokenRow {
+    /// Its name.
+    pub id: TokenId,
+    /// What a proof is made with.
+    pub key: TokenKey,
+    /// The site of everyone who joins with it; `None` lets them say.
+    pub site: Option<String>,
+    /// How many may join.
+    pub uses: u32,
+    /// When it was made.
+    pub created_at: UnixTime,
+    /// When it ends.
+    pub expires_at: UnixTime,
+}
+
+/// A checked wish to join.
+#[derive(Clone, Debug)]
+pub struct Redemption {
+    /// With which token.
+    pub token: TokenId,
+    /// Who.
+    pub agent: AgentId,
+    /// The certificate that it gets if it is new.
+    pub certificate: Signed,
+    /// Its name.
+    pub name: String,
+    /// Its site.
+    pub site: String,
+    /// Our clock.
+    pub now: UnixTime,
+}
+
+/// What became of it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Redeemed {
+    /// A new member; one use is spent.
+    Joined,
+    /// A member already; this is its certificate.
+    Again(Signed),
+    /// The token is not known.
+    UnknownToken,
+    /// The token's time is over.
+    Expired,
+    /// The token has no uses left.
+    UsedUp,
+    /// Another member has this name.
+    NameTaken,
+}
+
+/// The matrix as it was kept.
+#[derive(Clone, Debug, Default)]
+pub struct MatrixState {
+    /// All members, oldest first.
+    pub agents: Vec<AgentId>,
+    /// Rows that were kept.
+    pub latest: Vec<LatestRow>,
+    /// Samples and events received lately, in the order of their receipt.
+    pub samples: Vec<SampleRow>,
+}
+
+/// One row of the matrix.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LatestRow {
+    /// Whose.
+    pub source: AgentId,
+    /// One entry a target.
+    pub cells: Vec<SavedCell>,
+}
+
+/// One record read back.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SampleRow {
+    /// Who measured.
+    pub source: AgentId,
+    /// What.
+    pub record: Record,
+    /// When it ended, by our clock.
+    pub ended: UnixTime,
+}
+
+/// What is stored of one stream.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct StreamRows {
+    /// Which.
+    pub epoch: Epoch,
+    /// Its cursor.
+    pub cursor: Seq,
+    /// Samples up to here may have been deleted because of their age.
+    pub expired: Seq,
+    /// The number of every sample and event, ascending; a number that was stored twice is here twice.
+    pub rows: Vec<Seq>,
+    /// Ranges that the agent gave up, ascending.
+    pub tombstones: Vec<(Seq, Seq)>,
+    /// First and last number and count of rows of every accepted block, ascending.
+    pub blocks: Vec<(Seq, Seq, u64)>,
+}
+
+/// An account.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct UserRow {
+    /// What one logs in with.
+    pub name: String,
+    /// Hash of the password, a PHC string.
+    pub password: String,
+    /// What it may do.
+    pub role: Role,
+}
+
+/// A session.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SessionRow {
+    /// SHA-256 of the secret in the cookie.
+    pub hash: [u8; 32],
+    /// Whose.
+    pub user: String,
+    /// What that account may do. Not used when a session is made.
+    pub role: Role,
+    /// When it began.
+    pub created_at: UnixTime,
+    /// When it was last used.
+    pub seen_at: UnixTime,
+}
+
+/// An API token.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct ApiToken {
+    /// SHA-256 of the secret.
+    pub hash: [u8; 32],
+    /// What it is for.
+    pub name: String,
+    /// What it may do.
+    pub role: Role,
+}

@@ -1,0 +1,87 @@
+//! Logs and metrics. Every metric is named here and nowhere else.
+
+use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use tracing_subscriber::EnvFilter;
+
+/// The counters of this process.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    registry: Registry,
+    /// Batches by what became of them: stored, duplicate, or the code of the refusal.
+    pub batches: IntCounterVec,
+    /// Rows stored.
+    pub rows: IntCounter,
+    /// Requests to join, by what became of them.
+    pub joins: IntCounterVec,
+    /// Logins, by what became of them.
+    pub logins: IntCounterVec,
+    /// Clients of the live matrix.
+    pub live_clients: IntGauge,
+    /// Times a client of the live matrix was too slow and had to fetch it again.
+    pub live_resets: IntCounter,
+    /// Members.
+    pub agents: IntGauge,
+    /// Samples deleted because of their age.
+    pub samples_deleted: IntCounter,
+    /// Background jobs that failed, by name.
+    pub job_failures: IntCounterVec,
+}
+
+impl Metrics {
+    /// All at zero.
+    ///
+    /// # Panics
+    /// Never: the names below are valid and differ.
+    pub fn new() -> Self {
+        let registry = Registry::new();
+        let counter = |name, help| register(&registry, IntCounter::with_opts(options(name, help)));
+        let gauge = |name, help| register(&registry, IntGauge::with_opts(options(name, help)));
+        let counters = |name, help, label| register(&registry, IntCounterVec::new(options(name, help), &[label]));
+        Self {
+            batches: counters("ingest_batches_total", "Batches by what became of them.", "result"),
+            rows: counter("ingest_rows_total", "Rows stored."),
+            joins: counters("joins_total", "Requests to join by what became of them.", "result"),
+            logins: counters("logins_total", "Logins by what became of them.", "result"),
+            live_clients: gauge("live_clients", "Clients of the live matrix."),
+            live_resets: counter("live_resets_total", "Clients of the live matrix that were too slow."),
+            agents: gauge("agents", "Members of the mesh."),
+            samples_deleted: counter("retention_samples_total", "Samples deleted because of their age."),
+            job_failures: counters("job_failures_total", "Background jobs that failed.", "job"),
+            registry: registry.clone(),
+        }
+    }
+
+    /// All of them in the text format of Prometheus.
+    pub fn text(&self) -> String {
+        let mut bytes = Vec::new();
+        if let Err(error) = TextEncoder::new().encode(&self.registry.gather(), &mut bytes) {
+            tracing::error!(%error, "metrics cannot be written");
+        }
+        String::from_utf8(bytes).unwrap_or_default()
+    }
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+fn options(name: &str, help: &str) -> Opts {
+    Opts::new(format!("everypath_aggregator_{name}"), help)
+}
+
+fn register<C: prometheus::core::Collector + Clone + 'static>(registry: &Registry, made: prometheus::Result<C>) -> C {
+    let collector = made.expect("the name and help of a metric are valid");
+    registry.register(Box::new(collector.clone())).expect("no two metrics share a name");
+    collector
+}
+
+/// Logs to standard error what `filter` lets through, else what the environment variable `RUST_LOG` does, else "info".
+pub fn init_logs(filter: Option<&str>) {
+    let chosen =
+        filter.map_or_else(|| EnvFilter::try_from_default_env().ok(), |filter| EnvFilter::try_new(filter).ok());
+    let filter = chosen.unwrap_or_else(|| EnvFilter::new("info"));
+    // In tests several may try; the first one wins.
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+}

@@ -1,0 +1,216 @@
+//! Who gets where: every route, every kind of caller.
+
+use crate::world::{Answer, World};
+use aggregator::auth::{self, Listener};
+use aggregator::guard::{Action, Guard, Role};
+use aggregator::router;
+use axum::body::Body;
+use axum::http::Method;
+use everypath_protocol::time::Span;
+use tower::ServiceExt as _;
+
+/// Every route there is, with its guard. A new route must be added here on purpose.
+const TABLE: &[(&str, &str, Guard, Action)] = &[
+    ("DELETE", "/api/v1/session", Guard::User, Action::UseSession),
+    ("GET", "/api/v1/agents", Guard::User, Action::ReadMatrix),
+    ("GET", "/api/v1/live", Guard::User, Action::ReadMatrix),
+    ("GET", "/api/v1/matrix", Guard::User, Action::ReadMatrix),
+    ("GET", "/api/v1/openapi.json", Guard::Public, Action::ReadPublic),
+    ("GET", "/api/v1/session", Guard::Public, Action::UseSession),
+    ("GET", "/healthz", Guard::Public, Action::ReadPublic),
+    ("GET", "/metrics", Guard::Public, Action::ReadPublic),
+    ("POST", "/api/v1/hello", Guard::Agent, Action::Report),
+    ("POST", "/api/v1/ingest", Guard::Agent, Action::Report),
+    ("POST", "/api/v1/join", Guard::JoinToken, Action::Join),
+    ("POST", "/api/v1/join-tokens", Guard::User, Action::CreateJoinToken),
+    ("POST", "/api/v1/session", Guard::Public, Action::UseSession),
+];
+
+#[tokio::test]
+async fn the_routes_are_those_of_the_table() {
+    let world = World::new().await;
+    let list = |listener| {
+        let mut list: Vec<_> = router::list(&world.app, listener)
+            .into_iter()
+            .map(|route| (route.method.to_string(), route.path, route.guard, route.action))
+            .collect();
+        list.sort_unstable_by(|one, other| (&one.0, one.1).cmp(&(&other.0, other.1)));
+        list
+    };
+    let table: Vec<_> =
+        TABLE.iter().map(|(method, path, guard, action)| ((*method).to_owned(), *path, *guard, *action)).collect();
+    assert_eq!(list(Listener::Loopback), table);
+    let without_metrics: Vec<_> = table.into_iter().filter(|route| route.1 != "/metrics").collect();
+    assert_eq!(list(Listener::Tls), without_metrics);
+}
+
+/// What each kind of caller gets at each route. An agent's and a joiner's requests are empty here, so "through the guard"
+/// shows as the handler's own complaint.
+#[tokio::test]
+async fn every_route_lets_in_whom_it_should() {
+    let world = World::new().await;
+    let (viewer, admin) = (world.bearer(Role::Viewer).await, world.bearer(Role::Admin).await);
+    let cookie = log_in(&world).await;
+    for (method, path, guard, action) in TABLE.iter().filter(|route| route.1 != "/metrics") {
+        let call = async |headers: &[(&str, &str)]| {
+            let method = Method::from_bytes(method.as_bytes()).expect("a method");
+            world.call(method, path, headers, Body::empty()).await.status.as_u16()
+        };
+        let anonymous = call(&[]).await;
+        assert_eq!(
+            call(&[("authorization", "Bearer epk_unknown")]).await == 401,
+            *guard == Guard::User || (*method, *path) == ("GET", "/api/v1/session"),
+            "{method} {path}"
+        );
+        match guard {
+            Guard::User => {
+                assert_eq!(anonymous, 401, "{method} {path}");
+                assert_eq!(call(&[("cookie", "everypath_session=unknown")]).await, 401, "{method} {path}");
+                let by_viewer = call(&[("authorization", &viewer)]).await;
+                assert_eq!(by_viewer == 403, *action == Action::CreateJoinToken, "{method} {path}: {by_viewer}");
+                let by_admin = call(&[("authorization", &admin)]).await;
+                assert!(![401, 403].contains(&by_admin), "{method} {path}: {by_admin}");
+                let by_cookie = call(&[("cookie", &cookie)]).await;
+                assert_eq!(
+                    by_cookie == 403,
+                    *method != "GET",
+                    "a cookie alone changes nothing: {method} {path}: {by_cookie}"
+                );
+            }
+            Guard::Public | Guard::JoinToken | Guard::Agent => {
+                let expected = match (*method, *path) {
+                    ("GET", "/api/v1/session") => 401,
+                    ("POST", "/api/v1/join") => 403,
+                    ("POST", "/api/v1/ingest" | "/api/v1/session") => 415,
+                    ("POST", "/api/v1/hello") => 400,
+                    _ => 200,
+                };
+                assert_eq!(anonymous, expected, "{method} {path}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_for_the_loopback_listener() {
+    let world = World::new().await;
+    assert_eq!(world.get("/metrics", &[]).await.status, 404);
+    let request = axum::http::Request::get("/metrics").body(Body::empty()).expect("valid");
+    let response = world.router(Listener::Loopback).oneshot(request).await.expect("answers");
+    assert_eq!(response.status(), 200);
+    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.expect("readable");
+    assert!(String::from_utf8_lossy(&body).contains("everypath_aggregator_ingest_rows_total 0"));
+}
+
+const PASSWORD: &str = "correct horse";
+
+async fn post_session(world: &World, password: &str, extra: &[(&str, &str)]) -> Answer {
+    let mut headers = vec![("content-type", "application/json")];
+    headers.extend_from_slice(extra);
+    let body = format!(r#"{{"name":"admin","password":"{password}"}}"#);
+    world.call(Method::POST, "/api/v1/session", &headers, body).await
+}
+
+/// The value of a `Cookie` header.
+async fn log_in(world: &World) -> String {
+    auth::ensure_admin(&world.app, Some(PASSWORD.to_owned())).await.expect("stored");
+    let answer = post_session(world, PASSWORD, &[]).await;
+    assert_eq!(answer.json(), serde_json::json!({"name": "admin", "role": "admin"}));
+    let cookie = answer.headers["set-cookie"].to_str().expect("text").to_owned();
+    for part in ["everypath_session=", "; HttpOnly", "; SameSite=Lax", "; Path=/", "; Secure"] {
+        assert!(cookie.contains(part), "{part} in {cookie}");
+    }
+    cookie.split(';').next().expect("the pair").to_owned()
+}
+
+#[tokio::test]
+async fn a_session_begins_is_seen_and_ends() {
+    let world = World::new().await;
+    let cookie = log_in(&world).await;
+    let headers = [("cookie", cookie.as_str()), ("x-everypath-request", "1")];
+    assert_eq!(world.get("/api/v1/session", &headers).await.json()["name"], "admin");
+    assert_eq!(world.get("/api/v1/agents", &headers).await.status, 200);
+    let end = world.call(Method::DELETE, "/api/v1/session", &headers, Body::empty()).await;
+    assert_eq!(end.status, 204);
+    assert!(end.headers["set-cookie"].to_str().expect("text").contains("Max-Age=0"));
+    assert_eq!(world.get("/api/v1/session", &headers).await.problem(), (401, "not_signed_in".into()));
+}
+
+#[tokio::test]
+async fn a_session_that_is_not_used_ends_and_so_does_an_old_one() {
+    let world = World::new().await;
+    let cookie = log_in(&world).await;
+    let status = async || world.get("/api/v1/agents", &[("cookie", &cookie)]).await.status.as_u16();
+    for _ in 0..13 {
+        world.clock.advance(Span::seconds(12 * 3_600));
+        assert_eq!(status().await, 200, "used every twelve hours");
+    }
+    world.clock.advance(Span::seconds(12 * 3_600 + 1));
+    assert_eq!(status().await, 401, "idle");
+    let cookie = log_in(&world).await;
+    let status = async || world.get("/api/v1/agents", &[("cookie", &cookie)]).await.status.as_u16();
+    for _ in 0..14 {
+        world.clock.advance(Span::seconds(12 * 3_600));
+        assert_eq!(status().await, 200);
+    }
+    world.clock.advance(Span::seconds(60));
+    assert_eq!(status().await, 401, "seven days are the end in any case");
+}
+
+#[tokio::test]
+async fn wrong_names_and_wrong_passwords_look_the_same_and_are_limited() {
+    let world = World::new().await;
+    auth::ensure_admin(&world.app, Some(PASSWORD.to_owned())).await.expect("stored");
+    let unknown = r#"{"name":"nobody","password":"x"}"#;
+    let unknown = world.call(Method::POST, "/api/v1/session", &[("content-type", "application/json")], unknown).await;
+    for _ in 0..10 {
+        let wrong = post_session(&world, "wrong", &[]).await;
+        assert_eq!(wrong.problem(), (401, "wrong_credentials".into()));
+        assert_eq!(wrong.body, unknown.body);
+    }
+    let limited = post_session(&world, PASSWORD, &[]).await;
+    assert_eq!(limited.problem(), (429, "too_many_attempts".into()), "the right password too");
+    assert_eq!(limited.headers["retry-after"], "901");
+    world.clock.advance(Span::seconds(900));
+    assert_eq!(post_session(&world, PASSWORD, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn other_sites_pages_can_neither_log_in_nor_change_anything() {
+    let world = World::new().await;
+    let cookie = log_in(&world).await;
+    let evil = ("origin", "https://evil.example");
+    let own = ("origin", "https://aggregator.test");
+    assert_eq!(post_session(&world, PASSWORD, &[evil]).await.problem(), (403, "forged_request".into()));
+    assert_eq!(post_session(&world, PASSWORD, &[own]).await.status, 200);
+    let create = async |extra: &[(&str, &str)]| {
+        let mut headers = vec![("cookie", cookie.as_str()), ("content-type", "application/json")];
+        headers.extend_from_slice(extra);
+        let body = r#"{"uses":1,"expires_in_s":60,"site":null}"#;
+        world.call(Method::POST, "/api/v1/join-tokens", &headers, body).await.status.as_u16()
+    };
+    let ours = ("x-everypath-request", "1");
+    assert_eq!(create(&[]).await, 403);
+    assert_eq!(create(&[ours, evil]).await, 403);
+    assert_eq!(create(&[ours, own]).await, 201);
+    assert_eq!(create(&[ours]).await, 201);
+    let upgrade = [("cookie", cookie.as_str()), ("connection", "upgrade"), ("upgrade", "websocket"), evil];
+    assert_eq!(world.get("/api/v1/live", &upgrade).await.problem(), (403, "forged_request".into()));
+}
+
+#[tokio::test]
+async fn errors_are_problems_everywhere_under_api() {
+    let world = World::new().await;
+    assert_eq!(world.get("/api/v1/nothing", &[]).await.problem(), (404, "not_found".into()));
+    assert_eq!(world.get("/api/v1/nothing", &[]).await.json()["instance"], "/api/v1/nothing");
+    let put = world.call(Method::PUT, "/api/v1/agents", &[], Body::empty()).await;
+    assert_eq!(put.problem(), (405, "method_not_allowed".into()));
+    let large =
+        world.call(Method::POST, "/api/v1/session", &[("content-type", "application/json")], vec![b' '; 70_000]).await;
+    assert_eq!(large.problem(), (413, "body_too_large".into()));
+    let broken = world.call(Method::POST, "/api/v1/session", &[("content-type", "application/json")], "{").await;
+    assert_eq!(broken.problem(), (400, "unreadable_json".into()));
+    let bearer = world.bearer(Role::Viewer).await;
+    let no_upgrade = world.get("/api/v1/live", &[("authorization", &bearer)]).await;
+    assert_eq!(no_upgrade.problem().0, 400);
+}

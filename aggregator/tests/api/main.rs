@@ -1,0 +1,15 @@
+//! The whole program but its sockets: requests go into the router and answers come out, over a real database in a temporary
+//! folder and a clock that stands still until it is moved.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod access;
+mod audit;
+mod ingest;
+mod join;
+mod live;
+mod openapi;
+mod pages;
+mod program;
+mod world;

@@ -1,0 +1,133 @@
+//! The program itself: started, killed, started again; and what it says when it cannot start.
+
+use everypath_protocol::token::JoinToken;
+use std::io::{BufRead as _, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Output, Stdio};
+
+fn aggregator() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_aggregator"));
+    command.env("EVERYPATH_ADMIN_PASSWORD", "preset");
+    command
+}
+
+/// A running aggregator; killed at the end, not asked.
+struct Running {
+    child: Child,
+    welcome: String,
+    http: String,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Starts one and waits until it has said where it is.
+fn serve(data_dir: &Path) -> Running {
+    let mut command = aggregator();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
+    let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+    let mut welcome = String::new();
+    let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
+    // An empty line ends the addresses; what may follow is of the first start alone.
+    let mut last = "?".to_owned();
+    while !(last.is_empty() && welcome.contains("Agents  ")) {
+        last = lines.next().expect("it goes on until it is complete").expect("readable");
+        welcome.push_str(&last);
+        welcome.push('\n');
+    }
+    let addresses = std::fs::read_to_string(data_dir.join("addresses.json")).expect("written before it is said");
+    let addresses: serde_json::Value = serde_json::from_str(&addresses).expect("JSON");
+    let http = format!("http://{}", addresses["http"].as_str().expect("an address"));
+    Running { child, welcome, http }
+}
+
+async fn log_in(http: &str, password: &str) -> u16 {
+    let body = serde_json::json!({"name": "admin", "password": password});
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    client.post(format!("{http}/api/v1/session")).json(&body).send().await.expect("answered").status().as_u16()
+}
+
+fn run(arguments: &[&str], data_dir: &Path) -> Output {
+    aggregator().args(arguments).arg("--data-dir").arg(data_dir).output().expect("started")
+}
+
+#[tokio::test]
+async fn it_serves_without_configuration_and_survives_being_killed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data_dir = folder.path().join("data");
+    let first = serve(&data_dir);
+    assert_eq!(log_in(&first.http, "preset").await, 200);
+    assert_eq!(log_in(&first.http, "wrong").await, 401);
+    let made = run(&["token", "create", "--uses", "3", "--expires", "2h"], &data_dir);
+    let token = String::from_utf8(made.stdout).expect("text");
+    let token = JoinToken::from_text(&token).expect("a token alone, while the aggregator runs");
+    assert!(token.aggregators[0].url.starts_with("https://127.0.0.1:") && token.aggregators[0].pin.is_some());
+    let made = run(&["token", "create", "--advertise", "https://a.example:1"], &data_dir);
+    let token = JoinToken::from_text(&String::from_utf8(made.stdout).expect("text")).expect("a token");
+    assert_eq!(token.aggregators[0].url, "https://a.example:1");
+    drop(first);
+    let second = serve(&data_dir);
+    assert_eq!(log_in(&second.http, "preset").await, 200);
+    let api = run(&["api-token", "create", "--name", "e2e"], &data_dir);
+    let api = String::from_utf8(api.stdout).expect("text");
+    assert!(api.starts_with("epk_") && api.ends_with('\n') && api.lines().count() == 1, "{api}");
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let agents =
+        client.get(format!("{}/api/v1/agents", second.http)).bearer_auth(api.trim()).send().await.expect("answered");
+    assert_eq!(agents.status().as_u16(), 200);
+    assert!(second.welcome.contains("Dashboard   http://127.0.0.1:"));
+}
+
+#[test]
+fn everything_wrong_with_a_configuration_is_said_before_anything_is_done() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.toml");
+    std::fs::write(&file, "[server]\nhttp = \"0.0.0.0:80\"\nlisten = 8443\n[sever]\n").expect("written");
+    let data_dir = folder.path().join("data");
+    let mut command = aggregator();
+    command
+        .env("EVERYPATH_AGGREGATOR_KEEP__SAMPLE", "1d")
+        .arg("serve")
+        .arg("--config")
+        .arg(&file)
+        .arg("--data-dir")
+        .arg(&data_dir);
+    let output = command.output().expect("started");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(2));
+    for part in [
+        "4 errors",
+        "a.toml:2:",
+        "a.toml:3:",
+        "a.toml:4:",
+        "EVERYPATH_AGGREGATOR_KEEP__SAMPLE",
+        "did you mean `keep.samples`?",
+    ] {
+        assert!(said.contains(part), "{part}\nin\n{said}");
+    }
+    assert!(!data_dir.exists());
+}
+
+#[test]
+fn a_folder_without_an_aggregator_is_named() {
+    for arguments in [["token", "create"].as_slice(), &["api-token", "create", "--name", "x"]] {
+        let output = run(arguments, Path::new("/nowhere"));
+        assert_eq!(output.status.code(), Some(2));
+        assert!(String::from_utf8_lossy(&output.stderr).contains("there is no database of an aggregator in /nowhere"));
+    }
+}
+
+#[test]
+fn the_template_is_a_configuration() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.toml");
+    std::fs::write(&file, aggregator().args(["config", "template"]).output().expect("started").stdout)
+        .expect("written");
+    let output = aggregator().args(["config", "check", "--config"]).arg(&file).output().expect("started");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
