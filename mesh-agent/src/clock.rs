@@ -1,4 +1,5 @@
 //! The only caller of `Instant::now` and `SystemTime::now`. Everything else is handed the time.
+#![expect(clippy::disallowed_methods, reason = "this is the one file that reads the clocks")]
 
 use everypath_protocol::time::{MonoTime, Now, UnixTime};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};

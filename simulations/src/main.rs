@@ -52,6 +52,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Options> {
 }
 
 fn run_all(options: &Options, size: Size) -> ExitCode {
+    #[expect(clippy::disallowed_methods, reason = "how fast the run was, for people; the run itself has its own time")]
     let began = std::time::Instant::now();
     let reports = run(options.first, options.seeds, size, |SeedReport { seed, outcome, is_deterministic }| {
         let findings = outcome.findings;

@@ -202,7 +202,7 @@ impl World {
                 let to = self.places[&agent];
                 match self.network.message(host, to) {
                     Some(delay) if self.hosts[to].is_up() => {
-                        self.after(Span(delay.0 * 2), Event::Connect { from: host, to })
+                        self.after(Span(delay.0 * 2), Event::Connect { from: host, to });
                     }
                     Some(_) | None => self.deliver(DIAL_TIMEOUT, host, Input::DialFailed(agent)),
                 }

@@ -1,0 +1,110 @@
+//! Bytes that were published never change. A file in `golden/` is only ever added: what it holds must be read for ever, and
+//! must be written the same way as long as its version is the current one.
+//!
+//! `UPDATE=1 cargo test -p everypath-protocol --test golden` writes files that do not exist yet; it never replaces one.
+#![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+use everypath_protocol::block::{Block, Content};
+use everypath_protocol::cell::CellState;
+use everypath_protocol::codec::{decode, encode};
+use everypath_protocol::id::{AgentId, BootId, Epoch, PublicKey, Seq, hex};
+use everypath_protocol::member::{MemberRecord, Version};
+use everypath_protocol::record::{CellFlip, DropReason, Record};
+use everypath_protocol::row::Row;
+use everypath_protocol::sign::{Ed25519, SecretKey, Signed, Signer, open, seal};
+use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
+use everypath_protocol::token::{AggregatorAddress, JoinToken, TokenId, TokenSecret};
+use everypath_protocol::trust::{Certificate, Delegation, mesh_of};
+use everypath_protocol::window::{ProbeKind, ProbeOutcome, Window};
+use std::path::Path;
+
+/// Compares with the file, or writes it where `UPDATE` is set and there is none.
+fn golden(name: &str, bytes: &[u8]) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden").join(name);
+    if !path.exists() && std::env::var_os("UPDATE").is_some() {
+        std::fs::write(&path, hex(bytes)).unwrap();
+    }
+    let text = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    assert_eq!(hex(bytes), text, "{name}: the bytes on the wire have changed");
+    let digit = |at: usize| u8::from_str_radix(&text[at..at + 2], 16).unwrap();
+    (0..text.len()).step_by(2).map(digit).collect()
+}
+
+fn block(content: Content) -> Block {
+    let written = Now { mono: MonoTime(12_345_678_901), wall: UnixTime(1_767_225_600_000_000) };
+    Block { epoch: Epoch(0x1122_3344_5566_7788), first: Seq(41), boot: BootId(7), written, renumbered: false, content }
+}
+
+#[test]
+fn blocks() {
+    let target = AgentId([0xab; 32]);
+    let mut window = Window::new(target, ProbeKind::Icmp, UnixTime(1_767_225_590_000_000));
+    window.span = Span::seconds(10);
+    window.state = CellState::Lossy;
+    [900, 1_000, 1_100, 5_000, 65_000].into_iter().for_each(|rtt_us| window.add(ProbeOutcome::Replied { rtt_us }));
+    window.add(ProbeOutcome::Lost);
+    let flip = CellFlip {
+        target,
+        kind: ProbeKind::Icmp,
+        at: UnixTime(1_767_225_601_000_000),
+        from: CellState::Ok,
+        to: CellState::Down,
+    };
+    let records = block(Content::Records(vec![Record::Window(window), Record::Flip(flip)]));
+    assert_eq!(Block::decode(&golden("block-1-records.hex", &records.encode())), Ok(records));
+    let dropped = block(Content::Dropped { count: 300, reason: DropReason::BufferFull });
+    assert_eq!(Block::decode(&golden("block-1-dropped.hex", &dropped.encode())), Ok(dropped));
+}
+
+#[test]
+fn signed_documents() {
+    let (root, issuer, agent) =
+        (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]), SecretKey::from_seed(&[3; 32]));
+    let mesh = mesh_of(&root.public());
+    let delegation =
+        seal(Delegation { version: 3, issuers: vec![issuer.public()], config: vec![PublicKey([9; 32])] }, mesh, &root);
+    let certificate = Certificate {
+        agent: agent.public().into(),
+        name: "alpha-1".to_owned(),
+        site: "alpha".to_owned(),
+        serial: 77,
+        not_before: UnixTime(1_767_225_600_000_000),
+        not_after: UnixTime(1_769_817_600_000_000),
+    };
+    let certificate = seal(certificate, mesh, &issuer);
+    let member = MemberRecord {
+        version: Version::default(),
+        certificate: certificate.signed().clone(),
+        mesh_addresses: vec!["/ip4/192.0.2.1/udp/7117/quic-v1".to_owned()],
+        probe_addresses: vec![[192, 0, 2, 1].into()],
+        program: "0.1.0".to_owned(),
+    };
+    let member = seal(member, mesh, &agent);
+    let row = seal(Row { version: Version::default(), at: UnixTime(5), cells: vec![] }, mesh, &agent);
+    for (name, signed) in [
+        ("delegation-1.hex", delegation.signed()),
+        ("certificate-1.hex", certificate.signed()),
+        ("member-1.hex", member.signed()),
+        ("row-1.hex", row.signed()),
+    ] {
+        let read: Signed = decode(&golden(name, &encode(signed)), 8_192).unwrap();
+        assert_eq!(&read, signed, "{name}");
+    }
+    assert_eq!(open::<Certificate>(certificate.signed().clone(), &mesh, &Ed25519), Ok(certificate));
+}
+
+#[test]
+fn tokens() {
+    let token = JoinToken {
+        mesh: mesh_of(&PublicKey([1; 32])),
+        delegation_version_min: 1,
+        issuer: PublicKey([2; 32]),
+        id: TokenId([3; 8]),
+        secret: TokenSecret([4; 16]),
+        expires: UnixTime(1_767_225_600_000_000),
+        bootstrap: vec!["/ip4/192.0.2.1/udp/7117/quic-v1".to_owned()],
+        aggregators: vec![AggregatorAddress { url: "https://192.0.2.9:8443".to_owned(), pin: Some([5; 32]) }],
+    };
+    let text = golden("token-1.hex", token.to_text().as_bytes());
+    assert_eq!(JoinToken::from_text(std::str::from_utf8(&text).unwrap()), Ok(token));
+}
