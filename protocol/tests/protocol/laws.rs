@@ -1,13 +1,6 @@
 //! Laws that hold for all values: merging, rounding, reading back what was written.
-#![expect(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test may panic, and cuts random bits short"
-)]
 
-mod common;
-
-use common::Random;
+use crate::random::Random;
 use everypath_protocol::block::Block;
 use everypath_protocol::cell::{CellState, PackedCell, decode_rtt, encode_loss, encode_rtt};
 use everypath_protocol::histogram::{BUCKET_MAX, Histogram, bucket_floor_us, bucket_of};

@@ -1,13 +1,6 @@
 //! Bytes from outside never cause a panic, and never become something other than what was signed or written.
-#![expect(
-    clippy::unwrap_used,
-    clippy::cast_possible_truncation,
-    reason = "a test may panic, and cuts random bits short"
-)]
 
-mod common;
-
-use common::Random;
+use crate::random::Random;
 use everypath_protocol::batch::{BatchHeader, Codec, Envelope};
 use everypath_protocol::block::{self, Block};
 use everypath_protocol::codec::{DecodeError, decode, encode};
