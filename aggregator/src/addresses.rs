@@ -16,6 +16,12 @@ pub struct Bound {
     pub https: SocketAddr,
     /// Loopback.
     pub http: SocketAddr,
+    /// The URLs that `serve` was told to put into tokens.
+    #[serde(default)]
+    pub advertise: Vec<String>,
+    /// The TLS certificate is the self-signed one, so tokens must carry its hash.
+    #[serde(default)]
+    pub is_self_signed: bool,
 }
 
 impl Bound {
@@ -34,10 +40,10 @@ impl Bound {
         serde_json::from_slice(&std::fs::read(data_dir.join(FILE)).ok()?).ok()
     }
 
-    /// URLs for tokens: the configured ones, else an address of this host.
-    pub fn advertised(&self, configured: &[String], pin: Option<[u8; 32]>) -> Vec<AggregatorAddress> {
+    /// URLs for tokens: those named now, else those that `serve` was told, else an address of this host.
+    pub fn advertised(&self, named: &[String], pin: Option<[u8; 32]>) -> Vec<AggregatorAddress> {
         let found = [format!("https://{}", SocketAddr::new(reachable(self.https.ip()), self.https.port()))];
-        let urls = if configured.is_empty() { found.as_slice() } else { configured };
+        let urls = [named, &self.advertise, &found].into_iter().find(|urls| !urls.is_empty()).unwrap_or(&[]);
         urls.iter().map(|url| AggregatorAddress { url: url.clone(), pin }).collect()
     }
 }
@@ -58,10 +64,14 @@ fn outward() -> Option<IpAddr> {
 mod tests {
     use super::*;
 
+    fn bound(https: &str) -> Bound {
+        let http = "127.0.0.1:1".parse().expect("valid");
+        Bound { https: https.parse().expect("valid"), http, advertise: Vec::new(), is_self_signed: true }
+    }
+
     #[test]
     fn configured_urls_win_over_what_was_found() {
-        let bound =
-            Bound { https: "192.0.2.7:8443".parse().expect("valid"), http: "127.0.0.1:1".parse().expect("valid") };
+        let bound = bound("192.0.2.7:8443");
         let found = bound.advertised(&[], Some([1; 32]));
         assert_eq!(found, [AggregatorAddress { url: "https://192.0.2.7:8443".into(), pin: Some([1; 32]) }]);
         let configured = bound.advertised(&["https://a:1".to_owned(), "https://b:2".to_owned()], None);
@@ -69,12 +79,14 @@ mod tests {
             configured.iter().map(|address| address.url.as_str()).collect::<Vec<_>>(),
             ["https://a:1", "https://b:2"]
         );
+        let told = Bound { advertise: vec!["https://told:1".to_owned()], ..bound };
+        assert_eq!(told.advertised(&[], None)[0].url, "https://told:1", "what `serve` was told goes into later tokens");
     }
 
     #[test]
     fn the_file_comes_back() {
         let folder = tempfile::tempdir().expect("a folder");
-        let bound = Bound { https: "[::1]:8443".parse().expect("valid"), http: "127.0.0.1:1".parse().expect("valid") };
+        let bound = bound("[::1]:8443");
         assert_eq!(Bound::read(folder.path()), None);
         bound.write(folder.path()).expect("written");
         assert_eq!(Bound::read(folder.path()), Some(bound));

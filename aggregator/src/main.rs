@@ -191,13 +191,17 @@ async fn create_token(data_dir: PathBuf, wish: Wish, advertise: Vec<String>) -> 
     }
     let store = Store::open_existing(&data_dir).await?;
     let mesh = Mesh::open(&data_dir)?;
-    let pin = tls::pin_in(&data_dir)?;
     let bound =
         Bound::read(&data_dir).context("addresses.json is missing; start `aggregator serve` once, or name --advertise");
     let aggregators = match bound {
-        Ok(bound) => bound.advertised(&advertise, pin),
+        // The certificate that is served counts, not one that lies in the directory from before.
+        Ok(bound) if bound.is_self_signed => bound.advertised(&advertise, tls::pin_in(&data_dir)?),
+        Ok(bound) => bound.advertised(&advertise, None),
         Err(error) if advertise.is_empty() => return Err(error),
-        Err(_) => advertise.into_iter().map(|url| everypath_protocol::token::AggregatorAddress { url, pin }).collect(),
+        Err(_) => {
+            let pin = tls::pin_in(&data_dir)?;
+            advertise.into_iter().map(|url| everypath_protocol::token::AggregatorAddress { url, pin }).collect()
+        }
     };
     let token = tokens::create(&store, &mesh, aggregators, wish, Clock::system().now()).await?;
     store.close().await;

@@ -42,9 +42,11 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
     let bound = Bound {
         https: https.local_addr().context("while reading the address of a listener")?,
         http: http.local_addr().context("while reading the address of a listener")?,
+        advertise: config.advertise.clone(),
+        is_self_signed: tls.pin.is_some(),
     };
     let app = App::start(config, Clock::system(), store, mesh).await.context("while reading the matrix")?;
-    app.addresses.get_or_init(|| bound.advertised(&app.config.advertise, tls.pin));
+    app.addresses.get_or_init(|| bound.advertised(&[], tls.pin));
     let handles = [Handle::new(), Handle::new()];
     let (tls_service, http_service) =
         [Listener::Tls, Listener::Loopback].map(|listener| service(&app, listener)).into();

@@ -122,7 +122,9 @@ impl Config {
 /// The layers below the flags: the environment and `file`, or the data directory's own file if there is one.
 pub fn sources(file: Option<&Path>, data_dir: Option<&Path>) -> Sources {
     let beside = data_dir.map(|dir| dir.join(CONFIG_FILE)).filter(|path| path.is_file());
-    Sources::of_process(file.or(beside.as_deref()))
+    let mut sources = Sources::of_process(file.or(beside.as_deref()));
+    sources.flag_if("data_dir", data_dir.map(|path| path.display()).as_ref());
+    sources
 }
 
 #[cfg(test)]

@@ -109,7 +109,6 @@ fn data_dir(named: Option<PathBuf>) -> Result<PathBuf, Failure> {
 
 async fn init(args: args::Init) -> Result<(), Failure> {
     let mut sources = config::sources(None, args.data_dir.as_deref());
-    sources.flag_if("data_dir", args.data_dir.as_ref().map(|path| path.display().to_string()).as_ref());
     sources.flag_if("listen", args.listen.as_ref());
     sources.flags("advertise", &args.advertise);
     let config = load(&sources)?;
@@ -155,7 +154,6 @@ fn host_name() -> Result<String, String> {
 
 async fn run_agent(args: args::Run) -> Result<(), Failure> {
     let mut sources = config::sources(args.config.as_deref(), args.data_dir.as_deref());
-    sources.flag_if("data_dir", args.data_dir.as_ref().map(|path| path.display().to_string()).as_ref());
     sources.flag_if("listen", args.listen.as_ref());
     sources.flag_if("status", args.status.as_ref());
     sources.flags("advertise", &args.advertise);

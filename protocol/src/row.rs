@@ -8,7 +8,7 @@ use crate::time::UnixTime;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
-/// Most cells of a row: an agent probes at most 78 targets (GOALS M8) and some room.
+/// Most cells of a row: an agent probes at most 78 targets, and some room.
 pub const CELLS_MAX: usize = 128;
 
 /// What one agent knows of its targets.

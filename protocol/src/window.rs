@@ -94,7 +94,7 @@ pub struct RttRange {
     pub sum_us: u64,
 }
 
-/// Replies up to this number say all in minimum, maximum and sum; the histogram is left out to save bytes (GOALS S4).
+/// Replies up to this number say all in minimum, maximum and sum; the histogram is left out to save bytes.
 pub const HISTOGRAM_REPLIES_MIN: u32 = 5;
 
 /// One pair over one stretch of time.

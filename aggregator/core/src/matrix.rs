@@ -172,7 +172,7 @@ impl Matrix {
     }
 
     fn number(&self, source: u32, target: u32) -> u32 {
-        // 65,535 agents fit; GOALS ask for 10,000.
+        // 65,535 agents fit; a mesh of 10,000 is the aim.
         let count = u32::try_from(self.agents.len()).unwrap_or(u32::MAX);
         source.saturating_mul(count).saturating_add(target)
     }

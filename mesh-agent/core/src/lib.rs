@@ -26,3 +26,6 @@ pub mod windows;
 pub use agent::Agent;
 pub use effect::{Anomaly, Effect, Effects, Input};
 pub use params::{AgentParams, Resume};
+
+#[cfg(test)]
+mod tests;

@@ -11,6 +11,7 @@ use everypath_protocol::row::{CELLS_MAX, Row};
 use everypath_protocol::sign::Verified;
 use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 use everypath_protocol::window::NotMeasuredCounts;
+use everypath_verdict::is_fresh;
 
 /// A row is told anew this often even when nothing changed, so that others can tell silence from health.
 const ROW_INTERVAL: Span = Span::seconds(30);
@@ -91,8 +92,8 @@ impl Rows {
     pub fn shown(&self, owner: &AgentId, now: Now) -> (Option<UnixTime>, Vec<(AgentId, PackedCell)>) {
         let Some((row, received)) = self.rows.get(owner) else { return (None, Vec::new()) };
         let document = row.document();
-        let age = now.mono.since(*received).max(now.wall.since(document.at));
-        let is_stale = age > ROW_STALE_AFTER;
+        let is_renewed = now.mono.since(*received) <= ROW_STALE_AFTER;
+        let is_stale = !(is_renewed && is_fresh(document.at, now.wall, ROW_STALE_AFTER));
         let show = |(target, cell): &(AgentId, PackedCell)| {
             let is_known_state = CellState::from_code(cell.state).is_some();
             (*target, if is_stale || !is_known_state { PackedCell::UNKNOWN } else { *cell })

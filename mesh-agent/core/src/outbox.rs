@@ -1,6 +1,6 @@
 //! Numbers records, hands them to the disk in blocks, and knows what waits for an aggregator — never more than a limit.
 //!
-//! The rules of an epoch (DESIGN §4): a new one begins at each start and when a backlog is sealed; at most 16 wait to be
+//! The rules of an epoch (docs/adr/0002): a new one begins at each start and when a backlog is sealed; at most 16 wait to be
 //! drained, and at that cap none is begun. What is given up is replaced by a tombstone that covers the same numbers.
 
 use crate::effect::{Effect, Effects, PersistOp};

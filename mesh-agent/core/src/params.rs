@@ -47,7 +47,7 @@ pub struct AgentParams {
 }
 
 impl AgentParams {
-    /// The numbers of DESIGN §7: probes every 5 s, windows of 10 s, a buffer of 64 MiB, 64 targets.
+    /// The usual numbers: probes every 5 s, windows of 10 s, a buffer of 64 MiB, 64 targets.
     pub fn usual(agent: AgentId, certificate: Signed, boot: BootId, incarnation: Incarnation) -> Self {
         let probe_interval = Span::seconds(5);
         Self {

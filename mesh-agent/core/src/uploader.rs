@@ -14,9 +14,9 @@ use everypath_protocol::batch::{BODY_BYTES_MAX, RECORDS_MAX};
 use everypath_protocol::id::{Epoch, Seq};
 use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 
-/// Bytes of blocks in a batch: half of what an aggregator takes.
+/// Bytes of blocks in a batch: a quarter of what an aggregator takes, so that one batch never holds others up.
 pub const BATCH_BYTES_MAX: u64 = BODY_BYTES_MAX as u64 / 4;
-/// A backlog older than this is sealed when the aggregator answers again (DESIGN §4).
+/// A backlog older than this is sealed when the aggregator answers again.
 pub const SEAL_AFTER: Span = Span::seconds(60);
 const BACKOFF_MIN: Span = Span::seconds(1);
 const BACKOFF_MAX_SMALL: Span = Span::seconds(5);

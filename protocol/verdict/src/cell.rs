@@ -197,7 +197,7 @@ impl CellJudge {
     }
 }
 
-/// The state that a reader of old news must show: `Unknown` once the evidence is older than `stale_after`.
-pub fn fresh_state(state: CellState, evidence_end: UnixTime, now: UnixTime, stale_after: Span) -> CellState {
-    if now.since(evidence_end) > stale_after { CellState::Unknown } else { state }
+/// Whether evidence that ended at `evidence_end` may still be shown. Who reads old news shows it as `Unknown` instead.
+pub fn is_fresh(evidence_end: UnixTime, now: UnixTime, stale_after: Span) -> bool {
+    now.since(evidence_end) <= stale_after
 }

@@ -8,7 +8,7 @@ extern crate alloc;
 
 mod cell;
 
-pub use cell::{CellJudge, Thresholds, fresh_state};
+pub use cell::{CellJudge, Thresholds, is_fresh};
 
 #[cfg(test)]
 mod cell_tests;

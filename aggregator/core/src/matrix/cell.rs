@@ -5,6 +5,7 @@ use alloc::vec::Vec;
 use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::time::UnixTime;
 use everypath_protocol::window::Window;
+use everypath_verdict::is_fresh;
 
 /// Most windows that are folded: a minute of 10 s windows, and room for the short ones around a restart.
 const WINDOWS_MAX: usize = 12;
@@ -92,7 +93,7 @@ impl Cell {
     /// Packs anew. Returns whether anything that is shown changed.
     pub(super) fn refresh(&mut self, now: UnixTime) -> bool {
         let before = self.packed;
-        self.packed = if now.since(self.ended) > FRESH_MAX { PackedCell::UNKNOWN } else { self.fold() };
+        self.packed = if is_fresh(self.ended, now, FRESH_MAX) { self.fold() } else { PackedCell::UNKNOWN };
         self.packed != before
     }
 

@@ -1,0 +1,170 @@
+use super::bench::{SEED, at, flip, params, uploaded, window};
+use crate::effect::{Anomaly, Effect, Effects, PersistOp, UploadResult};
+use crate::outbox::Outbox;
+use crate::params::Resume;
+use crate::uploader::Uploader;
+use everypath_protocol::id::{Epoch, Seq};
+use everypath_protocol::time::{Now, Span};
+
+struct Bench {
+    outbox: Outbox,
+    uploader: Uploader,
+}
+
+impl Bench {
+    fn new() -> Self {
+        Self { outbox: Outbox::new(&params(1), Resume::default(), SEED), uploader: Uploader::new(true, SEED) }
+    }
+
+    fn write(&mut self, now: Now) {
+        let mut out = Effects::new();
+        self.outbox.push(now, window(2, 0), &mut out);
+        self.outbox.flush(now, &mut out);
+        self.outbox.persisted(self.outbox.live(), Seq(u64::MAX));
+    }
+
+    fn turn(&mut self, now: Now) -> Effects {
+        let mut out = Effects::new();
+        self.uploader.turn(now, &mut self.outbox, &mut out);
+        out
+    }
+
+    fn finish(&mut self, now: Now, epoch: Epoch, result: UploadResult) -> Effects {
+        let mut out = Effects::new();
+        self.uploader.finished(now, epoch, result, &mut self.outbox, &mut out);
+        out
+    }
+}
+
+fn acked(number: u64) -> UploadResult {
+    UploadResult::Acked { acked: Seq(number), next_sync: Span::seconds(1) }
+}
+
+#[test]
+fn nothing_is_sent_before_the_disk_has_it() {
+    let mut bench = Bench::new();
+    let mut out = Effects::new();
+    bench.outbox.push(at(0), window(2, 0), &mut out);
+    bench.outbox.flush(at(0), &mut out);
+    assert_eq!(bench.turn(at(0)), []);
+    bench.outbox.persisted(bench.outbox.live(), Seq(1));
+    assert_eq!(uploaded(&bench.turn(at(0))), [(1, 1)]);
+}
+
+#[test]
+fn one_batch_of_an_epoch_is_under_way_at_a_time() {
+    let mut bench = Bench::new();
+    bench.write(at(0));
+    assert_eq!(uploaded(&bench.turn(at(0))), [(1, 1)]);
+    bench.write(at(1));
+    assert_eq!(bench.turn(at(1)), []);
+    let live = bench.outbox.live();
+    bench.finish(at(2), live, acked(1));
+    assert_eq!(bench.turn(at(500)), [], "the aggregator asked for a pause of a second");
+    assert_eq!(uploaded(&bench.turn(at(1_002))), [(2, 2)]);
+}
+
+#[test]
+fn a_change_of_state_does_not_wait_for_the_pause() {
+    let mut bench = Bench::new();
+    bench.write(at(0));
+    bench.turn(at(0));
+    let live = bench.outbox.live();
+    bench.finish(at(2), live, acked(1));
+    let mut out = Effects::new();
+    bench.outbox.push(at(3), flip(2, 3), &mut out);
+    bench.outbox.persisted(live, Seq(2));
+    bench.uploader.hurry();
+    assert_eq!(uploaded(&bench.turn(at(3))), [(2, 2)]);
+}
+
+#[test]
+fn failures_wait_longer_and_longer_but_never_more_than_five_seconds_in_a_small_mesh() {
+    let mut bench = Bench::new();
+    bench.write(at(0));
+    let mut now = 0;
+    for failure in 0..20 {
+        assert_eq!(uploaded(&bench.turn(at(now))), [(1, 1)], "attempt {failure}");
+        let live = bench.outbox.live();
+        bench.finish(at(now), live, UploadResult::Unreachable);
+        bench.uploader.hurry();
+        assert_eq!(bench.turn(at(now)), [], "not even a change of state goes at once to where nobody answers");
+        let next = bench.uploader.next_deadline(&bench.outbox).unwrap();
+        let pause = next.since(at(now).mono);
+        assert!(pause >= Span::millis(500) && pause <= Span::seconds(5), "{pause:?}");
+        now += pause.as_millis() + 1;
+    }
+}
+
+#[test]
+fn a_large_mesh_waits_longer_so_that_it_does_not_come_back_all_at_once() {
+    let mut bench = Bench::new();
+    bench.uploader.set_mesh_size(10_000);
+    bench.write(at(0));
+    let live = bench.outbox.live();
+    // Each attempt is long after the pause of the one before.
+    for attempt in 1..=20 {
+        let now = at(attempt * 100_000);
+        assert_eq!(uploaded(&bench.turn(now)), [(1, 1)]);
+        bench.finish(now, live, UploadResult::Unreachable);
+    }
+    let pause = bench.uploader.next_deadline(&bench.outbox).unwrap().since(at(2_000_000).mono);
+    assert!(pause >= Span::seconds(25) && pause <= Span::seconds(50), "{pause:?}");
+}
+
+#[test]
+fn after_an_outage_fresh_records_go_before_the_backlog() {
+    let mut bench = Bench::new();
+    bench.write(at(0));
+    bench.turn(at(0));
+    let old = bench.outbox.live();
+    bench.finish(at(0), old, UploadResult::Unreachable);
+    (1..100).for_each(|second| bench.write(at(second * 1_000)));
+    assert_eq!(uploaded(&bench.turn(at(100_000))).len(), 1);
+    bench.finish(at(100_100), old, acked(1));
+    let live = bench.outbox.live();
+    assert_ne!(live, old, "the backlog was sealed");
+    bench.write(at(101_000));
+    let out = bench.turn(at(102_000));
+    assert!(matches!(out[0], Effect::Upload { epoch, .. } if epoch == live), "{out:?}");
+}
+
+#[test]
+fn an_acknowledgement_of_what_was_never_sent_means_a_restored_disk() {
+    let mut bench = Bench::new();
+    bench.write(at(0));
+    bench.turn(at(0));
+    let old = bench.outbox.live();
+    let out = bench.finish(at(1), old, acked(500));
+    let into = bench.outbox.live();
+    let moved = Effect::Persist(PersistOp::Renumber { epoch: old, from: Seq(1), into });
+    assert_eq!(out, [Effect::Anomaly(Anomaly::AckAhead), moved]);
+}
+
+#[test]
+fn an_aggregator_that_forgot_gets_a_new_epoch() {
+    let mut bench = Bench::new();
+    bench.write(at(0));
+    bench.turn(at(0));
+    let old = bench.outbox.live();
+    bench.finish(at(1), old, acked(1));
+    bench.write(at(2));
+    bench.turn(at(2_000));
+    let out = bench.finish(at(2_001), old, UploadResult::Gap { expected: Seq(1) });
+    assert!(out.contains(&Effect::Anomaly(Anomaly::AckBehind)));
+    assert_ne!(bench.outbox.live(), old);
+}
+
+#[test]
+fn an_answer_that_nobody_waits_for_is_an_anomaly() {
+    let mut bench = Bench::new();
+    assert_eq!(bench.finish(at(0), Epoch(9), acked(1)), [Effect::Anomaly(Anomaly::UnknownUpload)]);
+}
+
+#[test]
+fn without_an_aggregator_nothing_is_sent() {
+    let mut bench = Bench { uploader: Uploader::new(false, SEED), ..Bench::new() };
+    bench.write(at(0));
+    assert_eq!(bench.turn(at(10_000)), []);
+    assert_eq!(bench.uploader.next_deadline(&bench.outbox), None);
+}
