@@ -78,6 +78,7 @@ fn read_entries(path: &Path) -> anyhow::Result<Vec<LedgerEntry>> {
 /// When it cannot be reached or answers something else.
 pub async fn from_url(url: &str) -> anyhow::Result<Ledger> {
     let address = format!("{}/ledger", url.trim_end_matches('/'));
+    crate::tls::install_provider();
     let client =
         reqwest::Client::builder().timeout(FETCH_TIMEOUT).no_proxy().build().context("while preparing to fetch")?;
     let answer =

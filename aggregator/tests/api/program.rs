@@ -48,6 +48,7 @@ fn serve(data_dir: &Path) -> Running {
 
 async fn log_in(http: &str, password: &str) -> u16 {
     let body = serde_json::json!({"name": "admin", "password": password});
+    aggregator::tls::install_provider();
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     client.post(format!("{http}/api/v1/session")).json(&body).send().await.expect("answered").status().as_u16()
 }
@@ -76,6 +77,7 @@ async fn it_serves_without_configuration_and_survives_being_killed() {
     let api = run(&["api-token", "create", "--name", "e2e"], &data_dir);
     let api = String::from_utf8(api.stdout).expect("text");
     assert!(api.starts_with("epk_") && api.ends_with('\n') && api.lines().count() == 1, "{api}");
+    aggregator::tls::install_provider();
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let agents =
         client.get(format!("{}/api/v1/agents", second.http)).bearer_auth(api.trim()).send().await.expect("answered");
