@@ -69,9 +69,8 @@ impl Server {
         self.batches += 1;
         let stream = self.streams.entry((upload.agent, upload.epoch)).or_default();
         let mut cursor = stream.cursor;
-        match self.bug {
-            Some(Bug::StoreTwice) => cursor = cursor.min(Seq(upload.first.0 - 1)),
-            Some(_) | None => {}
+        if self.bug == Some(Bug::StoreTwice) {
+            cursor = cursor.min(Seq(upload.first.0 - 1));
         }
         let header = BatchHeader {
             agent: upload.agent,

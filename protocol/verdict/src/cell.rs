@@ -1,7 +1,8 @@
 //! From single outcomes to the state of one cell.
 //!
 //! 1. Three losses in a row are `Down`: at an interval of 5 s, with bursts after the first miss, that is seen within
-//!    8 s of the failure; one loss, or two, happen on healthy paths.
+//!    8 s of the failure; one loss, or two, happen on healthy paths. On a path that lost probes before, among replies,
+//!    three in a row happen too — with every third probe lost, once in 30 — so there it takes twice as many.
 //! 2. A `Down` cell comes back after two replies in a row, and starts with a clean record: the losses of an outage say
 //!    nothing about the path after it.
 //! 3. Three losses among the last 24 measured probes (two minutes) are `Lossy`; it stays so until at most one is left
@@ -16,6 +17,8 @@ use everypath_protocol::window::ProbeOutcome;
 const HISTORY: u32 = 24;
 const HISTORY_MASK: u32 = (1 << HISTORY) - 1;
 const RECENT: usize = 5;
+/// This many losses before the ones in a row make a path one that loses.
+const LOST_BEFORE: u32 = 2;
 /// At most this many losses end `Lossy`.
 const LOSSY_UNTIL: u32 = 1;
 
@@ -177,11 +180,13 @@ impl CellJudge {
     }
 
     fn judge(&self, thresholds: &Thresholds) -> CellState {
+        let lost = self.losses.count_ones();
         let still_down = self.state == CellState::Down && self.replies_in_a_row < thresholds.up_after_replies;
-        if still_down || self.losses_in_a_row >= thresholds.down_after_losses {
+        let has_lost_before = lost.saturating_sub(u32::from(self.losses_in_a_row)) >= LOST_BEFORE;
+        let needed = thresholds.down_after_losses.saturating_mul(if has_lost_before { 2 } else { 1 });
+        if still_down || self.losses_in_a_row >= needed {
             return CellState::Down;
         }
-        let lost = self.losses.count_ones();
         let stays_lossy = self.state == CellState::Lossy && lost > LOSSY_UNTIL;
         if stays_lossy || lost >= u32::from(thresholds.lossy_after_losses) {
             return CellState::Lossy;

@@ -47,6 +47,14 @@ fn a_single_reply_does_not_end_an_outage() {
 }
 
 #[test]
+fn on_a_path_that_loses_three_in_a_row_are_lossy_and_six_are_down() {
+    let seen = states("......x.x.xxx.xxxxxx");
+    assert_eq!(seen[12], Lossy, "three in a row");
+    assert_eq!(seen[18], Lossy, "five in a row");
+    assert_eq!(seen[19], Down);
+}
+
+#[test]
 fn three_losses_in_two_minutes_are_lossy_until_two_are_forgotten() {
     let story = alloc::format!(".x.x.x{}", ".".repeat(24));
     let seen = states(&story);

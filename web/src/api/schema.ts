@@ -4,22 +4,6 @@
  */
 
 export interface paths {
-    "/api/v1/session": {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        get: operations["session_show"];
-        put?: never;
-        post: operations["session_create"];
-        delete: operations["session_delete"];
-        options?: never;
-        head?: never;
-        patch?: never;
-        trace?: never;
-    };
     "/api/v1/agents": {
         parameters: {
             query?: never;
@@ -27,6 +11,11 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /**
+         * All agents, in the order of the matrix.
+         * @description # Errors
+         *     401 without a session or an API token.
+         */
         get: operations["agents_list"];
         put?: never;
         post?: never;
@@ -36,16 +25,63 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
-    "/api/v1/matrix": {
+    "/api/v1/hello": {
         parameters: {
             query?: never;
             header?: never;
             path?: never;
             cookie?: never;
         };
-        get: operations["matrix_now"];
+        get?: never;
         put?: never;
-        post?: never;
+        /**
+         * Say hello: a `Hello` in postcard, a signed member record. The answer is a `HelloAnswer` with others.
+         * @description # Errors
+         *     400 for what cannot be read, 401 for what is not signed by a member.
+         */
+        post: operations["hello"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/ingest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Results of one agent: an `Envelope` (docs/reference) in postcard, signed by the agent. May be repeated; nothing is stored twice.
+         * @description # Errors
+         *     400 for what cannot be read, 401 for what is not signed by a member, 409 for a gap, 413 for too much, 503 when busy.
+         */
+        post: operations["ingest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Redeem a join token: a signed `JoinRequest` in postcard. A refusal is a `JoinAnswer` too, unless JSON is asked for.
+         * @description # Errors
+         *     403 with the code of the refusal, 503 when busy.
+         */
+        post: operations["join"];
         delete?: never;
         options?: never;
         head?: never;
@@ -61,8 +97,107 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /**
+         * Make a join token. Needs the role `admin`.
+         * @description # Errors
+         *     400 for values out of range, 401 and 403 for whoever may not.
+         */
         post: operations["join_token_create"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/live": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Frames of the live matrix, at most ten a second. `docs/reference/live-protocol.md` describes the bytes.
+         * @description # Errors
+         *     401 without a session or an API token, 403 from a page of another origin, 503 with too many clients.
+         */
+        get: operations["live"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/matrix": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The matrix of now: as packed bytes for `Accept: application/vnd.everypath.matrix`, else as JSON.
+         * @description # Errors
+         *     401 without a session or an API token.
+         */
+        get: operations["matrix_now"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/openapi.json": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * This document.
+         * @description # Errors
+         *     None; the type is that of every handler.
+         */
+        get: operations["openapi"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/session": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who is logged in.
+         * @description # Errors
+         *     401 if nobody is.
+         */
+        get: operations["session_show"];
+        put?: never;
+        /**
+         * Log in. Sets the cookie `everypath_session`.
+         * @description # Errors
+         *     401 for a wrong name or password, 429 after too many attempts.
+         */
+        post: operations["session_create"];
+        /**
+         * Log out.
+         * @description # Errors
+         *     401 if nobody is logged in.
+         */
+        delete: operations["session_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -72,81 +207,249 @@ export interface paths {
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
-        Problem: {
-            type: string;
-            title: string;
-            /** Format: int64 */
-            status: number;
-            code: string;
-            detail: string;
-            instance: string;
-        };
-        Credentials: {
+        /**
+         * @description A member of the mesh.
+         * @example {
+         *       "addresses": [
+         *         "10.83.1.11"
+         *       ],
+         *       "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
+         *       "index": 0,
+         *       "joined_at": "2026-11-22T08:00:00Z",
+         *       "last_seen_at": "2026-11-23T00:00:00Z",
+         *       "name": "alpha-1",
+         *       "site": "alpha",
+         *       "version": "0.1.0"
+         *     }
+         */
+        Agent: {
+            /** @description Where it is probed; empty until it has said hello. */
+            addresses: string[];
+            /** @description Its public key, 64 hexadecimal digits. */
+            id: string;
+            /**
+             * Format: int32
+             * @description Its row and column in the matrix of the same generation.
+             */
+            index: number;
+            /** @description When it became known. */
+            joined_at: string;
+            /** @description When it was last heard of. */
+            last_seen_at: string | null;
+            /** @description What people call it. */
             name: string;
+            /** @description Where it is. */
+            site: string;
+            /** @description Version of its program; empty until it has said hello. */
+            version: string;
+        };
+        /** @description All members. */
+        Agents: {
+            /** @description In order of their index. */
+            agents: components["schemas"]["Agent"][];
+            /**
+             * Format: int64
+             * @description Changes when the list does; the matrix has the same number.
+             */
+            generation: number;
+        };
+        /**
+         * @description One ordered pair.
+         * @example {
+         *       "loss_permille": 0,
+         *       "measured_at": "2026-11-23T00:00:00Z",
+         *       "rtt_us": 412,
+         *       "source": 0,
+         *       "state": "ok",
+         *       "target": 1
+         *     }
+         */
+        Cell: {
+            /**
+             * Format: int32
+             * @description Lost probes of the last minute, in thousandths; rounded up to a multiple of 4.
+             */
+            loss_permille: number | null;
+            /** @description End of the newest evidence. */
+            measured_at: string | null;
+            /**
+             * Format: int32
+             * @description Median round-trip time of the last minute, in microseconds.
+             */
+            rtt_us: number | null;
+            /**
+             * Format: int32
+             * @description Index of the agent that measures.
+             */
+            source: number;
+            /** @description How the pair is. */
+            state: components["schemas"]["StateName"];
+            /**
+             * Format: int32
+             * @description Index of the agent that is measured.
+             */
+            target: number;
+        };
+        /**
+         * @description What one logs in with.
+         * @example {
+         *       "name": "admin",
+         *       "password": "correct horse battery staple"
+         *     }
+         */
+        Credentials: {
+            /** @description Of the account. */
+            name: string;
+            /** @description Of the account. */
             password: string;
         };
-        Session: {
+        /**
+         * @description What an agent is told.
+         * @example {
+         *       "acked": 4096,
+         *       "next_sync_ms": 1000,
+         *       "received_at": 1795392000000000
+         *     }
+         */
+        IngestReply: {
+            /**
+             * Format: int64
+             * @description Everything up to this number of the batch's stream is in the database.
+             */
+            acked: number;
+            /**
+             * Format: int32
+             * @description How long to wait before the next batch.
+             */
+            next_sync_ms: number;
+            /**
+             * Format: int64
+             * @description The aggregator's clock, microseconds since 1970.
+             */
+            received_at: number;
+        };
+        /**
+         * @description A token.
+         * @example {
+         *       "expires_at": "2026-11-23T01:00:00Z",
+         *       "token": "ep1.…",
+         *       "uses": 9
+         *     }
+         */
+        JoinToken: {
+            /** @description When it ends. */
+            expires_at: string;
+            /** @description To be pasted behind `mesh-agent join`. It is shown once; nobody can read it later. */
+            token: string;
+            /**
+             * Format: int32
+             * @description How many agents may join with it.
+             */
+            uses: number;
+        };
+        /**
+         * @description A token that is wanted.
+         * @example {
+         *       "expires_in_s": 3600,
+         *       "site": null,
+         *       "uses": 9
+         *     }
+         */
+        JoinTokenRequest: {
+            /**
+             * Format: int64
+             * @description For how many seconds, up to 90 days.
+             */
+            expires_in_s: number;
+            /** @description The site of all who join with it; `null` lets each say its own. */
+            site: string | null;
+            /**
+             * Format: int32
+             * @description How many agents may join with it, 1 to 10,000.
+             */
+            uses: number;
+        };
+        /** @description The whole matrix; only pairs that were ever measured. */
+        Matrix: {
+            /** @description In order of their index. */
+            agents: components["schemas"]["MatrixAgent"][];
+            /** @description When this was so. */
+            at: string;
+            /** @description Row by row. */
+            cells: components["schemas"]["Cell"][];
+            /**
+             * Format: int64
+             * @description Changes when the list of agents does.
+             */
+            generation: number;
+            /**
+             * Format: int64
+             * @description Of the last live frame that this contains.
+             */
+            sequence: number;
+        };
+        /** @description An agent as the matrix names it. */
+        MatrixAgent: {
+            /** @description Public key. */
+            id: string;
+            /**
+             * Format: int32
+             * @description Row and column.
+             */
+            index: number;
+            /** @description What people call it. */
             name: string;
+            /** @description Where it is. */
+            site: string;
+        };
+        /**
+         * @description The body of every error under `/api`.
+         * @example {
+         *       "code": "not_signed_in",
+         *       "detail": "Sign in first, or send an API token.",
+         *       "instance": "/api/v1/agents",
+         *       "status": 401,
+         *       "title": "Unauthorized",
+         *       "type": "about:blank"
+         *     }
+         */
+        Problem: {
+            /** @description A word for programs; it never changes its meaning. */
+            code: string;
+            /** @description A sentence for people: what happened and what to do. */
+            detail: string;
+            /**
+             * Format: int64
+             * @description With `sequence_gap`: the number that must come next.
+             */
+            expected?: number | null;
+            /** @description The path that was asked. */
+            instance: string;
+            /**
+             * Format: int32
+             * @description The status.
+             */
+            status: number;
+            /** @description The words of the status. */
+            title: string;
+            /** @description Always `about:blank`; the code says more. */
+            type: string;
+        };
+        /**
+         * @description Who is logged in.
+         * @example {
+         *       "name": "admin",
+         *       "role": "admin"
+         *     }
+         */
+        Session: {
+            /** @description Of the account, or of the API token. */
+            name: string;
+            /** @description `viewer`, `operator` or `admin`. */
             role: string;
         };
-        Agent: {
-            /** Format: int64 */
-            index: number;
-            id: string;
-            name: string;
-            site: string;
-            addresses: string[];
-            version: string;
-            last_seen_at: string | null;
-            joined_at: string;
-        };
-        Agents: {
-            /** Format: int64 */
-            generation: number;
-            agents: components["schemas"]["Agent"][];
-        };
-        MatrixAgent: {
-            /** Format: int64 */
-            index: number;
-            id: string;
-            name: string;
-            site: string;
-        };
-        Cell: {
-            /** Format: int64 */
-            source: number;
-            /** Format: int64 */
-            target: number;
-            /** @enum {string} */
-            state: "unknown" | "ok" | "slow" | "lossy" | "down" | "self" | "not_assigned";
-            /** Format: int64 */
-            loss_permille: number | null;
-            /** Format: int64 */
-            rtt_us: number | null;
-            measured_at: string | null;
-        };
-        Matrix: {
-            /** Format: int64 */
-            generation: number;
-            /** Format: int64 */
-            sequence: number;
-            at: string;
-            agents: components["schemas"]["MatrixAgent"][];
-            cells: components["schemas"]["Cell"][];
-        };
-        JoinTokenRequest: {
-            /** Format: int64 */
-            uses: number;
-            /** Format: int64 */
-            expires_in_s: number;
-            site: string | null;
-        };
-        JoinToken: {
-            token: string;
-            /** Format: int64 */
-            uses: number;
-            expires_at: string;
-        };
+        /** @enum {string} */
+        StateName: "unknown" | "ok" | "slow" | "lossy" | "down" | "self" | "not_assigned";
     };
     responses: never;
     parameters: never;
@@ -156,6 +459,354 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    agents_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All agents. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Agents"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hello: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description A `HelloAnswer`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description `malformed` or `unknown_version` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_signature`, `not_a_member` or `other_mesh` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    ingest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/vnd.everypath.batch": number[];
+            };
+        };
+        responses: {
+            /** @description Everything up to `acked` is on disk. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["IngestReply"];
+                };
+            };
+            /** @description `malformed`, `damaged`, `unknown_version`, `empty_batch`, `uneven_batch`, `other_epoch` or `batch_too_long` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `bad_signature`, `not_a_member` or `other_mesh` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `sequence_gap`, with `expected` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    join: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/octet-stream": number[];
+            };
+        };
+        responses: {
+            /** @description Welcome: a `JoinAnswer`. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                };
+            };
+            /** @description `unknown_token`, `token_expired`, `token_used_up`, `name_taken`, `invalid_name` or `bad_join_request`; as a `JoinAnswer`, or as a problem where JSON is accepted */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `try_later`; nothing was spent. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": number[];
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    join_token_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JoinTokenRequest"];
+            };
+        };
+        responses: {
+            /** @description The token, shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinToken"];
+                };
+            };
+            /** @description `invalid_token_request` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    live: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The connection is a WebSocket from here on; frames are binary. */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy` */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    matrix_now: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The matrix. docs/reference/live-protocol.md describes the bytes. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Matrix"];
+                    "application/vnd.everypath.matrix": number[];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    openapi: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An OpenAPI document. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": Record<string, never>;
+                };
+            };
+        };
+    };
     session_show: {
         parameters: {
             query?: never;
@@ -165,7 +816,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description ok */
+            /** @description Somebody is logged in. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -174,7 +825,7 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description problem */
+            /** @description `not_signed_in` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -198,7 +849,7 @@ export interface operations {
             };
         };
         responses: {
-            /** @description ok */
+            /** @description Logged in; the cookie is set. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -207,7 +858,7 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
-            /** @description problem */
+            /** @description `wrong_credentials` */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -216,7 +867,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description problem */
+            /** @description `too_many_attempts`; Retry-After says how long to wait. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -236,133 +887,15 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description signed out */
+            /** @description Logged out. */
             204: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content?: never;
             };
-            /** @description problem */
+            /** @description `not_signed_in` */
             401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    agents_list: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Agents"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    matrix_now: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody?: never;
-        responses: {
-            /** @description ok */
-            200: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["Matrix"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            403: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-        };
-    };
-    join_token_create: {
-        parameters: {
-            query?: never;
-            header?: never;
-            path?: never;
-            cookie?: never;
-        };
-        requestBody: {
-            content: {
-                "application/json": components["schemas"]["JoinTokenRequest"];
-            };
-        };
-        responses: {
-            /** @description ok */
-            201: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/json": components["schemas"]["JoinToken"];
-                };
-            };
-            /** @description problem */
-            401: {
-                headers: {
-                    [name: string]: unknown;
-                };
-                content: {
-                    "application/problem+json": components["schemas"]["Problem"];
-                };
-            };
-            /** @description problem */
-            403: {
                 headers: {
                     [name: string]: unknown;
                 };
