@@ -157,15 +157,3 @@ pub fn open_request(signed: Signed, mesh: &MeshId, scheme: &impl sign::Scheme) -
     let valid = crate::trust::is_valid_name(&request.name) && crate::trust::is_valid_name(&request.site);
     if valid { Ok(request) } else { Err(JoinRefusal::InvalidName) }
 }
-
-/// Reads a member record that a third party handed over: checks the member's certificate and its signature.
-///
-/// # Errors
-/// As [`MemberRecord::open`].
-pub fn open_member(
-    signed: Signed,
-    trust: &crate::trust::Trust,
-    scheme: &impl sign::Scheme,
-) -> Result<sign::Verified<MemberRecord>, sign::Refused> {
-    MemberRecord::open(signed, trust, scheme)
-}

@@ -37,8 +37,6 @@ pub enum DropReason {
     BufferFull,
     /// The disk could not keep up.
     DiskSlow,
-    /// The records were older than the buffer may keep.
-    TooOld,
     /// The stored bytes were damaged.
     Damaged,
 }
@@ -49,7 +47,6 @@ impl DropReason {
         match self {
             Self::BufferFull => "buffer_full",
             Self::DiskSlow => "disk_slow",
-            Self::TooOld => "too_old",
             Self::Damaged => "damaged",
         }
     }

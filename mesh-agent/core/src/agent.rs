@@ -132,10 +132,6 @@ impl Agent {
             Input::PeerDisconnected(peer) => self.membership.disconnected(now.mono, peer),
             Input::DialFailed(peer) => self.membership.dial_failed(now.mono, peer),
             Input::Compare { ticket, first, last, holdings } => {
-                let own = self.params.agent;
-                if let Some(held) = holdings.iter().find(|held| held.owner == own && self.is_from_elsewhere(held)) {
-                    self.outrank(now, held.version, out);
-                }
                 Exchange::answer(ticket, (first, last), &holdings, self.holdings(), out);
             }
             Input::Difference { from, newer, wanted } => {
@@ -221,6 +217,7 @@ impl Agent {
         held.version > newest
     }
 
+    /// Only a statement with our own signature raises us: a version that somebody merely claims could be any number.
     fn outrank(&mut self, now: Now, version: Version, out: &mut Effects) {
         self.membership.outrank(version, out);
         self.rows.hurry(now.mono, CellState::Down, CellState::Unknown);

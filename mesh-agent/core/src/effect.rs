@@ -267,8 +267,6 @@ pub enum Anomaly {
     UselessStatement,
     /// Somebody else speaks with our key: an older copy of this host. We go on with a higher incarnation.
     OwnRecordFromElsewhere,
-    /// A peer's message is larger than allowed.
-    Oversize,
 }
 
 impl Anomaly {
@@ -281,7 +279,6 @@ impl Anomaly {
             Self::AckBehind => "ack_behind",
             Self::UselessStatement => "useless_statement",
             Self::OwnRecordFromElsewhere => "own_record_from_elsewhere",
-            Self::Oversize => "oversize",
         }
     }
 }

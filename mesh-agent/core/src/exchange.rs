@@ -131,8 +131,8 @@ impl Exchange {
         }
         let lacks =
             |held: &&Holding| all.get(&held.owner, held.topic).is_none_or(|(version, _)| held.version > version);
-        // Our own statements are never asked for: only we raise them.
-        let wanted = theirs.iter().take(DIGEST_MAX).filter(lacks).filter(|held| held.owner != all.agent);
+        // A newer statement of our own is asked for too: if its signature is ours, another copy of this host made it.
+        let wanted = theirs.iter().take(DIGEST_MAX).filter(lacks);
         let wanted = wanted.take(DOCUMENTS_MAX).map(|held| (held.owner, held.topic)).collect();
         out.push(Effect::Respond { ticket, newer: newer.documents, wanted });
     }

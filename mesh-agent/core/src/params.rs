@@ -3,7 +3,6 @@
 
 use alloc::string::String;
 use alloc::vec::Vec;
-use everypath_protocol::block::BYTES_MAX;
 use everypath_protocol::id::{AgentId, BootId, Epoch, Incarnation, Seq};
 use everypath_protocol::sign::Signed;
 use everypath_protocol::time::Span;
@@ -105,6 +104,3 @@ pub struct Resume {
     /// Oldest first; only those in which something waits.
     pub epochs: Vec<StoredEpoch>,
 }
-
-/// Most bytes of one encoded block, for shells that size their buffers.
-pub const BLOCK_BYTES_MAX: usize = BYTES_MAX;

@@ -18,6 +18,8 @@ pub struct Stream {
     pub unpersisted: usize,
     /// What is on its way to an aggregator: first and last number.
     pub in_flight: Option<(Seq, Seq)>,
+    /// The highest number that this process ever sent: no honest acknowledgement goes beyond it.
+    sent_max: Seq,
     last: Seq,
     persisted: Seq,
     acked: Seq,
@@ -45,6 +47,7 @@ impl Stream {
             epoch,
             unpersisted: 0,
             in_flight: None,
+            sent_max: Seq(0),
             last: Seq(0),
             persisted: Seq(0),
             acked: Seq(0),
@@ -125,6 +128,17 @@ impl Stream {
         batch
     }
 
+    /// A batch is on its way.
+    pub fn send(&mut self, first: Seq, last: Seq) {
+        self.in_flight = Some((first, last));
+        self.sent_max = self.sent_max.max(last);
+    }
+
+    /// See the field.
+    pub const fn sent_max(&self) -> Seq {
+        self.sent_max
+    }
+
     /// Whether [`Self::next_batch`] has something, without saying what.
     pub fn has_batch(&self) -> bool {
         self.in_flight.is_none() && self.blocks.front().is_some_and(|(block, _)| block.last <= self.persisted)
@@ -196,6 +210,7 @@ impl Stream {
         self.acked = Seq(0);
         self.unpersisted = 1;
         self.in_flight = None;
+        self.sent_max = Seq(0);
         self.epoch = into;
         Some(from)
     }

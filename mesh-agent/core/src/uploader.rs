@@ -18,6 +18,7 @@ use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 pub const BATCH_BYTES_MAX: u64 = BODY_BYTES_MAX as u64 / 4;
 /// A backlog older than this is sealed when the aggregator answers again.
 pub const SEAL_AFTER: Span = Span::seconds(60);
+const RETRY_AFTER_MAX: Span = Span::seconds(300);
 const BACKOFF_MIN: Span = Span::seconds(1);
 const BACKOFF_MAX_SMALL: Span = Span::seconds(5);
 const ATTEMPTS_PER_SECOND_MAX: u64 = 200;
@@ -101,8 +102,8 @@ impl Uploader {
 
     /// Takes the end of an upload in.
     pub fn finished(&mut self, now: Now, epoch: Epoch, result: UploadResult, outbox: &mut Outbox, out: &mut Effects) {
-        let sent = outbox.stream_mut(epoch).and_then(|stream| stream.in_flight.take());
-        let Some((_, sent_last)) = sent else {
+        let sent = outbox.stream_mut(epoch).and_then(|stream| stream.in_flight.take().map(|_| stream.sent_max()));
+        let Some(sent_max) = sent else {
             out.push(Effect::Anomaly(Anomaly::UnknownUpload));
             return;
         };
@@ -112,14 +113,16 @@ impl Uploader {
                 self.failures = 0;
                 self.acked_at = Some((now.mono, now.wall));
                 self.pause(now.mono, next_sync, true);
-                self.take_ack(epoch, sent_last, acked, outbox, out);
+                self.take_ack(epoch, sent_max, acked, outbox, out);
                 if was_down {
                     outbox.seal_backlog(now, SEAL_AFTER, out);
                 }
             }
-            UploadResult::Gap { expected } => self.take_gap(now, epoch, sent_last, expected, outbox, out),
+            UploadResult::Gap { expected } => self.take_gap(now, epoch, sent_max, expected, outbox, out),
             UploadResult::Busy { retry_after } => {
-                let pause = self.random.jittered(Span(retry_after.0.saturating_mul(2)));
+                // A wish for more than some minutes is a mistake of something in between; agents must not fall silent for it.
+                let wish = retry_after.min(RETRY_AFTER_MAX);
+                let pause = self.random.jittered(Span(wish.0 * 2));
                 self.pause(now.mono, pause, false);
             }
             UploadResult::Unreachable => {
@@ -131,8 +134,8 @@ impl Uploader {
         }
     }
 
-    fn take_ack(&mut self, epoch: Epoch, sent_last: Seq, acked: Seq, outbox: &mut Outbox, out: &mut Effects) {
-        if acked <= sent_last {
+    fn take_ack(&mut self, epoch: Epoch, sent_max: Seq, acked: Seq, outbox: &mut Outbox, out: &mut Effects) {
+        if acked <= sent_max {
             outbox.acked(epoch, acked, out);
             return;
         }
@@ -146,14 +149,14 @@ impl Uploader {
         &mut self,
         now: Now,
         epoch: Epoch,
-        sent_last: Seq,
+        sent_max: Seq,
         expected: Seq,
         outbox: &mut Outbox,
         out: &mut Effects,
     ) {
         let known = Seq(expected.0.saturating_sub(1));
         if known > Seq(0)
-            && known <= sent_last
+            && known <= sent_max
             && outbox.streams().iter().any(|s| s.epoch == epoch && known > s.view().acked)
         {
             outbox.acked(epoch, known, out);
@@ -169,7 +172,7 @@ impl Uploader {
         let is_live = outbox.live() == epoch;
         let Some(stream) = outbox.stream_mut(epoch) else { return false };
         let Some((first, last)) = stream.next_batch(BATCH_BYTES_MAX, RECORDS_MAX) else { return false };
-        stream.in_flight = Some((first, last));
+        stream.send(first, last);
         let bytes = stream.bytes().min(BATCH_BYTES_MAX);
         if is_live {
             self.bytes_fresh += bytes;

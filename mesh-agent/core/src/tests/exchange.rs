@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::member::MemberRecord;
 use everypath_protocol::mesh::{DIGEST_MAX, DOCUMENTS_MAX, Holding, Topic};
+use everypath_protocol::row::Row;
 use everypath_protocol::sign::{Document, Signed, SimulatedScheme, seal};
 
 fn agent(number: u8) -> Agent {
@@ -135,10 +136,19 @@ fn a_restored_agent_goes_above_rows_of_its_former_self() {
     feed(&mut one, 1, Input::AddressesChanged { mesh: Vec::new(), probe: Vec::new() });
     let version =
         everypath_protocol::member::Version { incarnation: everypath_protocol::id::Incarnation(1), number: 200 };
-    let holdings = vec![Holding { owner: id(1), topic: Topic::Row, version }];
+    let held = Holding { owner: id(1), topic: Topic::Row, version };
     let (first, last) = (AgentId([0; 32]), AgentId([255; 32]));
+    let compare = Input::Compare { ticket: 1, first, last, holdings: vec![held] };
+    let out = feed(&mut one, 1, compare);
+    let asks =
+        |effect: &Effect| matches!(effect, Effect::Respond { wanted, .. } if wanted.contains(&(id(1), Topic::Row)));
+    assert!(out.iter().any(asks), "{out:?}");
+    // A claim alone changes nothing: a liar could name any number.
+    assert!(!out.iter().any(|effect| matches!(effect, Effect::SignMember(_))), "{out:?}");
+    let row = Row { version, at: at(0).wall, cells: Vec::new() };
     let mut out = Effects::new();
-    one.handle(at(10), Input::Compare { ticket: 1, first, last, holdings }, &mut out);
+    let statement = Statement::Row(seal(row, trust().mesh(), &key(1)));
+    one.handle(at(10), Input::Statements(vec![statement]), &mut out);
     let signs = |effect: &Effect| matches!(effect, Effect::SignMember(record) if record.version.incarnation.0 == 2);
     assert!(out.iter().any(signs), "{out:?}");
     assert!(

@@ -168,3 +168,30 @@ fn without_an_aggregator_nothing_is_sent() {
     assert_eq!(bench.turn(at(10_000)), []);
     assert_eq!(bench.uploader.next_deadline(&bench.outbox), None);
 }
+
+/// The answer to a batch was lost, and meanwhile a long outage made batches smaller: the acknowledgement is ahead of what is
+/// on its way, but not of what was ever sent, so nothing was restored and nothing is sent twice.
+#[test]
+fn an_acknowledgement_of_an_earlier_larger_batch_is_no_restored_disk() {
+    let mut bench = Bench::new();
+    (0..3).for_each(|second| bench.write(at(second * 10)));
+    assert_eq!(uploaded(&bench.turn(at(100))), [(1, 3)]);
+    let live = bench.outbox.live();
+    bench.finish(at(200), live, UploadResult::Unreachable);
+    // What is on its way now ends before what was sent then.
+    bench.outbox.stream_mut(live).unwrap().send(Seq(1), Seq(2));
+    let out = bench.finish(at(9_000), live, acked(3));
+    assert_eq!(out, [Effect::Persist(PersistOp::Discard { epoch: live, up_to: Seq(3) })]);
+    assert_eq!(bench.outbox.live(), live);
+}
+
+#[test]
+fn a_wish_for_a_day_of_silence_is_cut_to_minutes() {
+    let mut bench = Bench::new();
+    bench.write(at(0));
+    bench.turn(at(0));
+    let live = bench.outbox.live();
+    bench.finish(at(0), live, UploadResult::Busy { retry_after: Span::seconds(86_400) });
+    let pause = bench.uploader.next_deadline(&bench.outbox).unwrap().since(at(0).mono);
+    assert!(pause <= Span::seconds(600) && pause >= Span::seconds(300), "{pause:?}");
+}
