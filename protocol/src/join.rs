@@ -1,7 +1,6 @@
 //! Redeeming a token: two messages, over HTTPS to an aggregator or through the certificate gate of an issuing agent.
 
 use crate::id::{AgentId, MeshId};
-use crate::member::MemberRecord;
 use crate::sign::{self, Document, Signed};
 use crate::token::{AggregatorAddress, JoinToken, TokenId};
 use crate::trust::Credentials;
@@ -50,7 +49,7 @@ pub struct JoinGrant {
     pub credentials: Credentials,
     /// Where results go.
     pub aggregators: Vec<AggregatorAddress>,
-    /// Some members to start from, each a signed [`MemberRecord`].
+    /// Some members to start from, each a signed [`crate::member::MemberRecord`].
     pub members: Vec<Signed>,
 }
 
@@ -133,14 +132,14 @@ pub enum JoinAnswer {
 /// Who says hello to an aggregator: its credentials and where it can be reached. The answer is a list of others.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct Hello {
-    /// A [`MemberRecord`].
+    /// A [`crate::member::MemberRecord`].
     pub member: Signed,
 }
 
 /// Members that an aggregator knows, newest first; each must be checked as if a stranger had sent it.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct HelloAnswer {
-    /// Signed [`MemberRecord`]s.
+    /// Signed [`crate::member::MemberRecord`]s.
     pub members: Vec<Signed>,
 }
 
