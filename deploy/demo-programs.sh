@@ -54,7 +54,7 @@ start_aggregator() {
         # 0 lets the system choose; the program writes down what it got.
         if ! port_is_free "$HTTP_PORT"; then HTTP_PORT=0; fi
         if [[ $MODE == lab ]]; then
-            HTTPS_ADDRESS=$("$LAB" address aggregator):8443
+            HTTPS_ADDRESS=$("$LAB" address aggregator):$(first_free_port 8443)
         else
             HTTPS_ADDRESS=127.0.0.1:$(first_free_port 8443)
         fi

@@ -25,14 +25,15 @@ finish() {
     # Tidying is not to be interrupted by a second Ctrl-C: it takes seconds.
     trap '' INT TERM HUP
     trap - EXIT
-    if [[ -n $DIRECTORY ]]; then
+    if [[ -n $AGGREGATOR_PID ]]; then
         say ''
         say 'Stopping the agents and the aggregator …'
         stop_programs
-        if ((HAS_LAB)); then "$LAB" down || status=1; fi
-        rm -rf -- "$DIRECTORY"
-        say 'All gone.'
     fi
+    if ((HAS_LAB)); then "$LAB" down || status=1; fi
+    if [[ -n $DIRECTORY ]]; then rm -rf -- "$DIRECTORY"; fi
+    # Only who started something ends something: another demo may be running.
+    if [[ -n $AGGREGATOR_PID ]]; then say 'All gone.'; fi
     exit "$status"
 }
 
@@ -72,8 +73,8 @@ say_what_to_try() {
         say 'The matrix fills within a minute. What to try next, in another terminal, as root:'
         say "  $lab cut alpha-1 beta-2     two cells turn down within 20 s, and only those"
         say "  $lab cut alpha beta         18 cells: a whole site from another"
-        say "  $lab loss alpha gamma 20    lossy, not down"
-        say "  $lab heal"
+        say "  $lab loss alpha gamma 10    lossy within a minute or two, not down"
+        say "  $lab heal                   lossy fades within two minutes, the rest at once"
         # An agent answers on the loopback of its own host only.
         inside="$lab exec alpha-1 "
     else
@@ -90,8 +91,12 @@ main() {
     trap finish EXIT
     # Ctrl-C is how a demo ends: no error.
     trap 'exit 0' INT TERM HUP
+    if [[ ! ${EVERYPATH_DEMO_PORT:-8080} =~ ^[0-9]{1,5}$ ]]; then
+        fail "EVERYPATH_DEMO_PORT is '$EVERYPATH_DEMO_PORT', which is not a port number."
+    fi
     choose_mode
     if [[ $MODE == lab ]]; then require_packages 'the lab' ip:iproute2 nft:nftables; fi
+    say 'Building the page and the programs: about ten minutes the first time, seconds after that.'
     build_programs
     DIRECTORY=$(mktemp -d "${TMPDIR:-/tmp}/everypath-demo.XXXXXX")
     if [[ $MODE == lab ]]; then

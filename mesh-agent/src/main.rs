@@ -1,6 +1,6 @@
 //! The command line: reads what is asked, does it, and says how it went. Exit codes: 0 done, 1 failed, 2 wrong use.
 #![forbid(unsafe_code)]
-#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this file is the program's voice")]
+#![expect(clippy::print_stderr, reason = "this file is the program's voice")]
 
 mod args;
 
@@ -14,6 +14,7 @@ use mesh_agent::founding::{self, Founding};
 use mesh_agent::show::{self, ShowError};
 use mesh_agent::store::Store;
 use mesh_agent::{join, run, tls};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use tracing_subscriber::EnvFilter;
@@ -41,6 +42,12 @@ fn main() -> ExitCode {
     }
 }
 
+/// Writes to standard output. A reader that has seen enough, such as `head`, is no error.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
+
 /// How a command fails.
 enum Failure {
     /// It was asked for something that cannot be.
@@ -63,33 +70,30 @@ async fn perform(command: Command) -> Result<(), Failure> {
         Command::Status(args) => {
             let data_dir = data_dir(args.data_dir)?;
             if args.json {
-                println!("{}", show::fetch(&data_dir, "/state").await?.1);
+                say(&format!("{}\n", show::fetch(&data_dir, "/state").await?.1));
             } else {
-                print!("{}", show::state::draw(&show::fetch_state(&data_dir).await?));
+                say(&show::state::draw(&show::fetch_state(&data_dir).await?));
             }
             Ok(())
         }
         Command::Matrix(args) => {
             let state = show::fetch_state(&data_dir(args.data_dir)?).await?;
             if args.json {
-                println!("{}", serde_json::to_string(&state.members)?);
+                say(&format!("{}\n", serde_json::to_string(&state.members)?));
             } else {
-                print!("{}", show::matrix::draw(&state, show::wants_colour()));
+                say(&show::matrix::draw(&state, show::wants_colour()));
             }
             Ok(())
         }
         Command::Ledger(args) => ledger(&data_dir(args.data_dir)?).await,
         Command::Config(ConfigCommand::Template) => {
-            print!("{}", config::SCHEMA.template());
+            say(&config::SCHEMA.template());
             Ok(())
         }
         Command::Config(ConfigCommand::Check(args)) => {
             let config = load(&config::sources(args.config.as_deref(), args.data_dir.as_deref()))?;
-            println!(
-                "the configuration is fine: listens at {}, keeps its data in {}",
-                config.listen,
-                config.data_dir.display()
-            );
+            let (listen, data_dir) = (config.listen, config.data_dir.display());
+            say(&format!("the configuration is fine: listens at {listen}, keeps its data in {data_dir}\n"));
             Ok(())
         }
     }
@@ -131,7 +135,7 @@ async fn init(args: args::Init) -> Result<(), Failure> {
     eprintln!("Then, on each other host (the token admits {} agents within {}):", founding.uses, args.expires);
     eprintln!("                       mesh-agent join TOKEN --name NAME --site SITE");
     eprintln!("The mesh's root key is {dir}/root.key: move it to a safe place, it is not needed to run.");
-    println!("{}", token.to_text());
+    say(&format!("{}\n", token.to_text()));
     Ok(())
 }
 
@@ -140,8 +144,8 @@ async fn join_mesh(args: args::Join) -> Result<(), Failure> {
     let data_dir = data_dir(args.data_dir)?;
     let name = args.name.map_or_else(host_name, Ok).map_err(Failure::Use)?;
     let joined = join::join(&token, data_dir.clone(), &name, &args.site).await?;
-    println!("{} in site {} is now a member of mesh {}.", joined.name, joined.site, joined.mesh.short());
-    println!("Start it: mesh-agent run --data-dir {}", data_dir.display());
+    say(&format!("{} in site {} is now a member of mesh {}.\n", joined.name, joined.site, joined.mesh.short()));
+    say(&format!("Start it: mesh-agent run --data-dir {}\n", data_dir.display()));
     Ok(())
 }
 
@@ -203,6 +207,6 @@ async fn ledger(data_dir: &Path) -> Result<(), Failure> {
         Err(ShowError::NotRunning { .. }) => serde_json::to_string(&Store::ledger_of(data_dir)?)?,
         Err(other) => return Err(other.into()),
     };
-    println!("{text}");
+    say(&format!("{text}\n"));
     Ok(())
 }

@@ -22,6 +22,9 @@ pub const MEMBERS_MAX: usize = 16_384;
 const LINKS_SPARE: usize = 4;
 const DIAL_PAUSE_MIN: Span = Span::seconds(1);
 const DIAL_PAUSE_MAX: Span = Span::seconds(60);
+/// However many connections there are, a member without one is dialled this often. Two halves of a mesh that was cut have all
+/// the connections they want, each within itself: without this they would never find each other again.
+const SHUFFLE: Span = Span::seconds(60);
 /// How long a dial may take before it counts as failed, whatever the shell says.
 const DIAL_TIMEOUT: Span = Span::seconds(20);
 /// Of two agents the one with the higher key waits this long, so that they do not dial each other at once.
@@ -57,6 +60,7 @@ pub struct Membership {
     links_target: usize,
     /// When [`Self::turn`] has something to do; counted anew after each change.
     wake_at: Option<MonoTime>,
+    shuffle_at: Option<MonoTime>,
     random: Random,
 }
 
@@ -75,6 +79,7 @@ impl Membership {
             strangers: Vec::new(),
             links_target: params.links_target,
             wake_at: None,
+            shuffle_at: None,
             random: Random::new(seed, RandomStream::Membership),
         }
     }
@@ -128,6 +133,7 @@ impl Membership {
         let dial_at = now + courtesy;
         let member = Member { record, certificate, is_connected, dial_at, dial_failures: 0, dial_until: None };
         self.members.insert(owner, member);
+        self.shuffle_at.get_or_insert(now + SHUFFLE);
         self.wake_at = self.earliest();
         true
     }
@@ -195,6 +201,10 @@ impl Membership {
             self.dial_failed(now, agent);
         }
         let mut missing = self.missing_links();
+        if self.shuffle_at.is_some_and(|at| now >= at) {
+            self.shuffle_at = Some(now + self.random.jittered(SHUFFLE));
+            missing = missing.max(1);
+        }
         let is_ready = |member: &Member| !member.is_connected && member.dial_until.is_none() && now >= member.dial_at;
         let mut ready: Vec<AgentId> =
             self.members.iter().filter(|(_, member)| is_ready(member)).map(|(agent, _)| *agent).collect();
@@ -283,7 +293,9 @@ impl Membership {
             Some(until) => Some(until),
             None => (has_room && !member.is_connected).then_some(member.dial_at),
         };
-        self.members.values().filter_map(wish).min()
+        let dials = self.members.values().filter_map(wish).min();
+        let has_others = self.members.values().any(|member| !member.is_connected && member.dial_until.is_none());
+        [dials, self.shuffle_at.filter(|_| has_others)].into_iter().flatten().min()
     }
 
     fn missing_links(&self) -> usize {

@@ -28,7 +28,9 @@ impl fmt::Display for Place {
             Self::File { path, line: 0 } => write!(out, "{}", path.display()),
             Self::File { path, line } => write!(out, "{}:{line}", path.display()),
             Self::Variable(name) => out.write_str(name),
-            Self::Flag(key) => write!(out, "--{}", key.replace(['.', '_'], "-")),
+            Self::Flag(key) => {
+                write!(out, "--{}", key.rsplit_once('.').map_or(key.as_str(), |(_, last)| last).replace('_', "-"))
+            }
         }
     }
 }

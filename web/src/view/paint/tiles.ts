@@ -1,7 +1,7 @@
 /** Cells that are large enough to be seen one by one: tiles, glyphs and numbers. */
 
 import { formatLoss, formatRttShort } from '../../model/format';
-import { lossPermille, rttMicros } from '../../model/cell';
+import { lossPermille, rttMicros, stateName } from '../../model/cell';
 import { CLASS_DOWN, CLASS_NONE, CLASS_SELF, CLASS_UNKNOWN } from '../../model/lens';
 import type { Grid, Position } from '../../model/grid';
 import { visible, type Box, type Viewport } from '../../model/viewport';
@@ -142,7 +142,10 @@ function drawNumber(
   if (place.width < NUMBERS_FROM_WIDTH || place.height < NUMBERS_FROM_HEIGHT) return;
   const cell = grid.cellAt(position);
   const loss = lossPermille(cell);
-  const showsLoss = grid.lens === 'loss' || (grid.lens === 'health' && (loss ?? 0) > 0);
+  // In Health the number explains the colour: a healthy cell shows its time, also while losses of a fault that has ended are
+  // still among the last minute's.
+  const explainsLoss = grid.lens === 'health' && stateName(cell) === 'lossy' && (loss ?? 0) > 0;
+  const showsLoss = grid.lens === 'loss' || explainsLoss;
   const text = showsLoss ? formatLoss(loss) : formatRttShort(rttMicros(cell));
   const size = place.width >= 56 && place.height >= 32 ? 13 : 11;
   context.font = `${size}px ${palette.font}`;
