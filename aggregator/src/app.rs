@@ -5,6 +5,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::mesh::Mesh;
+use crate::retention::Retention;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use everypath_protocol::time::{Span, UnixTime};
@@ -28,6 +29,8 @@ pub struct App {
     pub mesh: Mesh,
     /// The matrix of now.
     pub hub: Hub,
+    /// When old samples are deleted.
+    pub retention: Retention,
     /// Counters.
     pub metrics: Metrics,
     /// Checks passwords.
@@ -47,11 +50,22 @@ impl App {
     pub async fn start(config: Config, clock: Clock, store: Store, mesh: Mesh) -> Result<Shared, StoreError> {
         let now = clock.now();
         let state = store.matrix_state(now.minus(REPLAY)).await?;
+        let retention = Retention::new(&clock, store.newest_receipt().await?);
         let metrics = Metrics::new();
         metrics.agents.set(i64::try_from(state.agents.len()).unwrap_or(i64::MAX));
         let hub = Hub::start(clock.clone(), state);
         let passwords = Passwords::new();
-        Ok(Arc::new(Self { config, clock, store, mesh, hub, metrics, passwords, addresses: OnceLock::new() }))
+        Ok(Arc::new(Self {
+            config,
+            clock,
+            store,
+            mesh,
+            hub,
+            retention,
+            metrics,
+            passwords,
+            addresses: OnceLock::new(),
+        }))
     }
 
     /// Now.

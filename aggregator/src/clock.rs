@@ -1,32 +1,41 @@
 //! The only place that asks what time it is.
 
-use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::time::{MonoTime, Span, UnixTime};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// The wall clock, or in tests one that is set by hand.
-#[derive(Clone, Debug, Default)]
+/// The clocks of this host, or in tests two that are set by hand.
+#[derive(Clone, Debug)]
 pub struct Clock {
-    by_hand: Option<Arc<AtomicI64>>,
+    started: Instant,
+    by_hand: Option<Arc<ByHand>>,
+}
+
+#[derive(Debug)]
+struct ByHand {
+    wall: AtomicI64,
+    mono: AtomicU64,
 }
 
 impl Clock {
-    /// The clock of this host.
-    pub const fn system() -> Self {
-        Self { by_hand: None }
+    /// The clocks of this host.
+    #[expect(clippy::disallowed_methods, reason = "the one file that reads the clock")]
+    pub fn system() -> Self {
+        Self { started: Instant::now(), by_hand: None }
     }
 
-    /// A clock that stands at `time` until it is moved.
+    /// Clocks that stand, the wall clock at `time`, until they are moved.
     pub fn by_hand(time: UnixTime) -> Self {
-        Self { by_hand: Some(Arc::new(AtomicI64::new(time.0))) }
+        let by_hand = ByHand { wall: AtomicI64::new(time.0), mono: AtomicU64::new(0) };
+        Self { by_hand: Some(Arc::new(by_hand)), ..Self::system() }
     }
 
-    /// Now.
+    /// Now, by the wall clock.
     #[expect(clippy::disallowed_methods, reason = "the one file that reads the clock")]
     pub fn now(&self) -> UnixTime {
         match &self.by_hand {
-            Some(time) => UnixTime(time.load(Ordering::SeqCst)),
+            Some(clocks) => UnixTime(clocks.wall.load(Ordering::SeqCst)),
             None => {
                 let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 UnixTime(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
@@ -34,10 +43,26 @@ impl Clock {
         }
     }
 
-    /// Moves a clock that is set by hand; the host's own goes by itself.
+    /// Now, by the clock that nobody sets.
+    pub fn mono(&self) -> MonoTime {
+        match &self.by_hand {
+            Some(clocks) => MonoTime(clocks.mono.load(Ordering::SeqCst)),
+            None => MonoTime(span(self.started.elapsed()).0),
+        }
+    }
+
+    /// Lets clocks that are set by hand go on; the host's own go by themselves.
     pub fn advance(&self, span: Span) {
-        if let Some(time) = &self.by_hand {
-            time.fetch_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        if let Some(clocks) = &self.by_hand {
+            clocks.mono.fetch_add(span.0, Ordering::SeqCst);
+            clocks.wall.fetch_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        }
+    }
+
+    /// Sets the wall clock alone, if it is one that is set by hand.
+    pub fn set(&self, time: UnixTime) {
+        if let Some(clocks) = &self.by_hand {
+            clocks.wall.store(time.0, Ordering::SeqCst);
         }
     }
 }
@@ -92,10 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_by_hand_stands_until_it_is_moved() {
+    fn clocks_by_hand_stand_until_they_are_moved() {
         let clock = Clock::by_hand(UnixTime(5));
         assert_eq!(clock.now(), clock.clone().now());
         clock.advance(Span::micros(3));
-        assert_eq!(clock.now(), UnixTime(8));
+        assert_eq!((clock.now(), clock.mono()), (UnixTime(8), MonoTime(3_000)));
+        clock.set(UnixTime(1));
+        assert_eq!((clock.now(), clock.mono()), (UnixTime(1), MonoTime(3_000)));
     }
 }

@@ -146,7 +146,7 @@ mod tests {
         let errors = Config::load(&sources).expect_err("five things are wrong").to_string();
         for part in [
             "5 errors",
-            "--server-http: 0.0.0.0:8080 is not a loopback address",
+            "--http: 0.0.0.0:8080 is not a loopback address",
             "`http://a` must begin with https://",
             "a.toml:2: a private key needs its certificate",
             "a.toml:4: must be at least 1h",

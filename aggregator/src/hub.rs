@@ -3,11 +3,11 @@
 use crate::clock::Clock;
 use crate::store::{LatestRow, MatrixState, SampleRow};
 use aggregator_core::live::{self, Frame, Moment};
-use aggregator_core::matrix::{Matrix, ShownCell};
+use aggregator_core::matrix::{AHEAD_MAX, Matrix, ShownCell};
 use axum::body::Bytes;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::record::Record;
-use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::time::UnixTime;
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -143,15 +143,17 @@ impl Hub {
         self.ask(Message::Dirty).await
     }
 
+    /// Returns when the task has ended, which happens while the program runs only by a mistake in it.
+    pub async fn ended(&self) {
+        self.messages.closed().await;
+    }
+
     async fn ask<T>(&self, question: impl FnOnce(oneshot::Sender<T>) -> Message) -> Result<T, Gone> {
         let (answer, answered) = oneshot::channel();
         self.messages.send(question(answer)).await.map_err(|_| Gone)?;
         answered.await.map_err(|_| Gone)
     }
 }
-
-/// A sample that ends later than this from now was filed by a clock that has been set back since.
-const AHEAD_MAX: Span = Span::seconds(5);
 
 struct Owner {
     clock: Clock,

@@ -2,7 +2,6 @@
 
 use crate::app::{App, Shared};
 use crate::auth;
-use crate::clock::span;
 use crate::store::StoreError;
 use std::time::Duration;
 use tokio::time::{MissedTickBehavior, interval};
@@ -12,14 +11,12 @@ use tokio_util::sync::CancellationToken;
 const KEEP_LATEST_EVERY: Duration = Duration::from_secs(2);
 const DELETE_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
-/// Samples deleted in one transaction: a few milliseconds, so that batches wait no longer.
-const DELETE_ROWS_MAX: u32 = 2_000;
 
 /// Runs all jobs until `stop`.
 pub async fn run(app: Shared, stop: CancellationToken) {
     tokio::join!(
         every(KEEP_LATEST_EVERY, &stop, "keep_latest", &app, async || keep_latest(&app).await),
-        every(DELETE_EVERY, &stop, "delete_samples", &app, async || delete_samples(&app).await),
+        every(DELETE_EVERY, &stop, "delete_samples", &app, async || app.retention.run(&app).await),
         every(SWEEP_EVERY, &stop, "sweep_people", &app, async || sweep_people(&app).await),
     );
 }
@@ -52,21 +49,6 @@ async fn every(
 pub async fn keep_latest(app: &App) -> Result<(), StoreError> {
     let rows = app.hub.dirty().await.map_err(|_| StoreError::Closed)?;
     if rows.is_empty() { Ok(()) } else { app.store.keep_latest(rows, app.now()).await }
-}
-
-/// Deletes samples that are older than configured.
-///
-/// # Errors
-/// [`StoreError`].
-pub async fn delete_samples(app: &App) -> Result<(), StoreError> {
-    let before = app.now().minus(span(app.config.keep_samples));
-    loop {
-        let deleted = app.store.delete_samples(before, DELETE_ROWS_MAX).await?;
-        app.metrics.samples_deleted.inc_by(deleted);
-        if deleted < u64::from(DELETE_ROWS_MAX) {
-            return Ok(());
-        }
-    }
 }
 
 async fn sweep_people(app: &App) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Every route, in one list. A route cannot be added without saying who may reach it and what is done there.
 
-use crate::api::{self, agents, health, hello, ingest, join, join_tokens, live, matrix, openapi, session};
+use crate::api::{self, ApiError, agents, health, hello, ingest, join, join_tokens, live, matrix, openapi, session};
 use crate::app::Shared;
 use crate::auth::{self, Listener};
 use crate::guard::{Action, Guard};
@@ -8,11 +8,13 @@ use crate::web;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Extension, Request};
 use axum::handler::Handler;
+use axum::http::uri::Authority;
 use axum::http::{HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, on};
 use everypath_protocol::batch::REQUEST_BYTES_MAX;
+use std::net::IpAddr;
 use std::time::Duration;
 use tower_http::timeout::TimeoutLayer;
 
@@ -93,15 +95,44 @@ pub fn list(app: &Shared, listener: Listener) -> Vec<Route> {
 /// The service of a listener.
 pub fn build(app: Shared, listener: Listener) -> Router {
     let routes = routes(app.clone(), listener);
-    routes
-        .router
-        .fallback(web::page)
+    let router = routes.router.fallback(web::page);
+    let router = match listener {
+        Listener::Tls => router,
+        Listener::Loopback => router.layer(middleware::from_fn(only_own_names)),
+    };
+    router
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME_MAX))
         .layer(middleware::from_fn(api::render_problems))
         .layer(middleware::from_fn(add_security_headers))
         .layer(Extension(listener))
         .with_state(app)
+}
+
+/// A page elsewhere can make a browser connect to loopback under a name of its own (DNS rebinding); the name gives it away.
+async fn only_own_names(request: Request, next: Next) -> Response {
+    if asks_for_own_name(&request) {
+        return next.run(request).await;
+    }
+    let detail = "This address answers only to 127.0.0.1, [::1] and localhost; ask for it by one of these names.";
+    ApiError::new(StatusCode::MISDIRECTED_REQUEST, "wrong_host", detail).into_response()
+}
+
+/// HTTP/2 names the host elsewhere; whoever names it twice must be right twice.
+fn asks_for_own_name(request: &Request) -> bool {
+    let host = request.headers().get(header::HOST).map(|host| host.to_str().unwrap_or_default());
+    let authority = request.uri().authority().map(Authority::as_str);
+    let mut names = authority.into_iter().chain(host).peekable();
+    names.peek().is_some() && names.all(is_own_name)
+}
+
+fn is_own_name(host: &str) -> bool {
+    let name = match host.rsplit_once(':') {
+        Some((name, port)) if !port.is_empty() && port.bytes().all(|digit| digit.is_ascii_digit()) => name,
+        _ => host,
+    };
+    let ip = name.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
 /// What every answer tells the browser: load nothing from elsewhere, show nothing inside another page, guess no types, tell

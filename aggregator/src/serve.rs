@@ -72,6 +72,9 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
         tokio::select! {
             served = servers => served.map(drop).context("while serving"),
             () = background => Ok(()),
+            // Whatever starts this program starts it again; without these two it only looks as if it ran.
+            () = app.store.ended() => Err(anyhow::anyhow!("the task that writes the database has ended; this is a bug")),
+            () = app.hub.ended() => Err(anyhow::anyhow!("the task that owns the matrix has ended; this is a bug")),
         }
     };
     let result = tokio::try_join!(serving, welcome).map(drop);
@@ -129,8 +132,9 @@ async fn welcome(app: &App, bound: &Bound, preset_password: Option<String>) -> a
         let token = tokens::create(&app.store, &app.mesh, app.addresses(), wish, app.now()).await;
         let token = token.context("while making the first join token")?;
         text.push_str(&format!(
-            "\n\n  Log in as   {name}\n  Password    {shown}\n\n  Both below are shown this once. On each host (up to {uses}, until {}):\n\n  \
-             mesh-agent join {} --data-dir DIR --name NAME --site SITE",
+            "\n\n  Log in as   {name}\n  Password    {shown}\n\n  The password and this token are not shown again. On each host (up to {uses}, until {}):\n\n  \
+             mesh-agent join {} --data-dir DIR --name NAME --site SITE\n  \
+             mesh-agent run --data-dir DIR",
             rfc3339(whole_seconds(token.expires)),
             token.to_text()
         ));

@@ -5,7 +5,8 @@ mod common;
 use aggregator::guard::Role;
 use aggregator::mesh::Mesh;
 use aggregator::store::{
-    AgentRow, ApiToken, Batch, IngestError, JoinTokenRow, LatestRow, Redeemed, Redemption, SessionRow, Store, UserRow,
+    AgentRow, ApiToken, Batch, IngestError, JoinTokenRow, LatestRow, LoginLimits, Redeemed, Redemption, SessionRow,
+    Store, Swept, UserRow,
 };
 use aggregator_core::admit::Refusal;
 use aggregator_core::matrix::SavedCell;
@@ -75,7 +76,7 @@ async fn stores_every_number_once(store: &Store, world: &World) {
     let gap = store.ingest(world.batch(&agent, vec![block(7, 273, records(1))])).await;
     assert!(matches!(gap, Err(IngestError::Refused(Refusal::Gap { expected: Seq(272) }))), "{gap:?}");
     let dropped =
-        Block { content: Content::Dropped { count: 9_000, reason: DropReason::TooOld }, ..block(7, 272, vec![]) };
+        Block { content: Content::Dropped { count: 9_000, reason: DropReason::DiskSlow }, ..block(7, 272, vec![]) };
     assert_eq!(store.ingest(world.batch(&agent, vec![dropped])).await.expect("in order").acked, Seq(9_271));
     let streams = store.streams(agent.id()).await.expect("readable");
     assert_eq!(streams.len(), 1);
@@ -219,11 +220,8 @@ async fn old_samples_go_and_their_numbers_are_remembered(store: &Store, world: &
     let old = vec![window(TARGET, T0.minus(Span::seconds(3_600)), Some(1)); 5];
     store.ingest(world.batch(&agent, vec![block(1, 1, old), block(1, 6, records(5))])).await.expect("in order");
     let before = T0.minus(Span::seconds(60));
-    let mut deleted = 0;
-    while let 1.. = store.delete_samples(before, 100_000).await.expect("deleted") {
-        deleted += 1;
-    }
-    assert!(deleted > 0);
+    let swept = store.delete_samples(before, T0, 0, 100_000).await.expect("deleted");
+    assert_eq!(swept, Swept { deleted: 5, next: None });
     let streams = store.streams(agent.id()).await.expect("readable");
     assert_eq!((streams[0].rows.clone(), streams[0].expired, streams[0].cursor), (numbers(6..=10), Seq(5), Seq(10)));
 }
@@ -254,8 +252,10 @@ async fn people_have_accounts_sessions_and_tokens(store: &Store) {
 }
 
 async fn attempts_to_log_in_are_counted(store: &Store) {
-    let period = Span::seconds(900);
-    let attempt = |address: &'static str, now: UnixTime| store.begin_login("admin", address, now, period, 3);
+    let limits = LoginLimits { period: Span::seconds(900), per_account: 3, per_address: 5 };
+    let attempt_as =
+        |name: &'static str, address: &'static str, now: UnixTime| store.begin_login(name, address, now, limits);
+    let attempt = |address: &'static str, now: UnixTime| attempt_as("admin", address, now);
     for second in 0..3 {
         assert_eq!(attempt("a", T0.plus(Span::seconds(second))).await.expect("counted"), None);
     }
@@ -266,6 +266,12 @@ async fn attempts_to_log_in_are_counted(store: &Store) {
     let session = SessionRow { hash: [4; 32], user: "admin".into(), role: Role::Admin, created_at: T0, seen_at: T0 };
     store.create_session(session, "a").await.expect("stored");
     assert_eq!(attempt("a", T0.plus(Span::seconds(901))).await.expect("counted"), None, "a login forgets the attempts");
+    let names = ["n0", "n1", "n2", "n3", "n4", "n5"];
+    for name in &names[..5] {
+        assert_eq!(attempt_as(name, "c", T0).await.expect("counted"), None);
+    }
+    assert_eq!(attempt_as("n5", "c", T0).await.expect("answered"), Some(limits.period), "whatever the name");
+    assert_eq!(attempt_as("n5", "d", T0).await.expect("counted"), None);
 }
 
 /// The whole contract. `reopen` closes the store and opens it again on the same data.

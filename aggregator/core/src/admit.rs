@@ -210,8 +210,13 @@ impl Filing {
             Record::Flip(flip) => (flip.at, flip.at),
         };
         let believable = start <= self.received_at.plus(FUTURE_MAX) && start >= self.received_at.minus(AGE_MAX);
-        let (time, flags) =
-            if believable { (self.corrected(start), flags) } else { (self.received_at, flags | FLAG_CLOCK_UNKNOWN) };
+        let time = self.corrected(start);
+        // Corrected, nothing can have begun after it came. A row in the future would be shown and deleted as what it is not.
+        let (time, flags) = if believable && time <= self.received_at.plus(AHEAD_MAX) {
+            (time, flags)
+        } else {
+            (self.received_at, flags | FLAG_CLOCK_UNKNOWN)
+        };
         let of_now = end <= self.sent_at.plus(AHEAD_MAX);
         let ended = of_now.then(|| self.corrected(end).min(self.received_at));
         Row { seq, time, ended, flags, record }

@@ -18,6 +18,8 @@ use cell::Cell;
 pub const FOLD: Span = Span::seconds(60);
 /// Evidence older than this says nothing about now: four windows of 10 s were missed, and some.
 pub const FRESH_MAX: Span = Span::seconds(45);
+/// Evidence that ends later than this from now was filed by a clock that has been set back since; it says nothing about now.
+pub const AHEAD_MAX: Span = Span::seconds(5);
 
 /// A pair that nobody has measured yet.
 const NOT_ASSIGNED: PackedCell = PackedCell { state: CODE_NOT_ASSIGNED, loss: LOSS_UNKNOWN, rtt: RTT_UNKNOWN };
@@ -44,8 +46,8 @@ pub struct ShownCell {
     pub target: u32,
     /// State, loss and round-trip time.
     pub packed: PackedCell,
-    /// When the newest evidence ended.
-    pub ended: UnixTime,
+    /// When the newest evidence ended. `None` if there is none that can be believed.
+    pub ended: Option<UnixTime>,
 }
 
 /// All cells, by place of the agents in the list.
@@ -154,7 +156,7 @@ impl Matrix {
                 source,
                 target,
                 packed: cell.packed(),
-                ended: cell.ended(),
+                ended: cell.believed_ended(),
             };
             row.iter().map(shown)
         })
@@ -183,6 +185,7 @@ impl Matrix {
         let Some(row) = row.filter(|_| source != target) else { return };
         let is_new = !row.contains_key(&target);
         let cell = row.entry(target).or_default();
+        cell.forget_ahead(now);
         change(cell);
         if cell.refresh(now) || is_new {
             self.changed.insert((source, target));

@@ -7,10 +7,10 @@ use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
 
-/// `GET /healthz`: 200 while the database answers.
+/// `GET /healthz`: 200 while the database answers and takes what is written.
 ///
 /// # Errors
-/// 503 when it does not.
+/// 503 when it does not answer, or when the last write failed.
 pub async fn healthz(State(app): State<Shared>, actor: Actor) -> Result<&'static str, ApiError> {
     authorize(&actor, Action::ReadPublic, Resource::Program)?;
     match app.store.ping().await {

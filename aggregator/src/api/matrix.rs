@@ -132,6 +132,6 @@ fn cell(shown: ShownCell) -> Cell {
         state: StateName(shown.packed.state),
         loss_permille: shown.packed.loss_permille(),
         rtt_us: shown.packed.rtt_us(),
-        measured_at: Some(rfc3339(shown.ended)),
+        measured_at: shown.ended.map(rfc3339),
     }
 }

@@ -1,9 +1,10 @@
 //! Logging in and out.
 
 use super::{ApiError, JsonBody, Problem};
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::auth::{self, Listener};
 use crate::guard::{Action, Actor, Resource, authorize};
+use crate::store::LoginLimits;
 use axum::extract::{Extension, FromRequestParts, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
@@ -14,9 +15,10 @@ use serde::{Deserialize, Serialize};
 use std::convert::Infallible;
 use utoipa::ToSchema;
 
-/// Attempts to log in to one account from one address within [`ATTEMPTS_PERIOD`].
-const ATTEMPTS_MAX: u32 = 10;
-const ATTEMPTS_PERIOD: Span = Span::seconds(15 * 60);
+/// Whoever guesses soon waits, at one name or at many.
+const LIMITS: LoginLimits = LoginLimits { period: Span::seconds(15 * 60), per_account: 10, per_address: 100 };
+/// No account has a longer name.
+const NAME_BYTES_MAX: usize = 64;
 
 /// What one logs in with.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -79,11 +81,13 @@ pub async fn create(
     authorize(&actor, Action::UseSession, Resource::OwnSession)?;
     auth::require_same_origin(origin.authority.as_deref(), &headers)?;
     let JsonBody(Credentials { name, password }) = body?;
-    let now = app.now();
-    let wait = app.store.begin_login(&name, &origin.address, now, ATTEMPTS_PERIOD, ATTEMPTS_MAX).await?;
+    if name.len() > NAME_BYTES_MAX || password.len() > auth::PASSWORD_BYTES_MAX {
+        return Err(wrong_credentials(&app));
+    }
+    let wait = app.store.begin_login(&name, &origin.address, app.now(), LIMITS).await?;
     if let Some(wait) = wait {
         app.metrics.logins.with_label_values(&["too_many"]).inc();
-        let detail = "There were too many attempts to log in to this account. Wait a few minutes and try again.";
+        let detail = "There were too many attempts to log in. Wait a few minutes and try again.";
         let error = ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail);
         return Err(error.retry_after(wait.as_seconds() + 1));
     }
@@ -91,14 +95,18 @@ pub async fn create(
     let stored = user.as_ref().map(|user| user.password.clone());
     let right = app.passwords.verify(password, stored).await;
     let Some(user) = user.filter(|_| right) else {
-        app.metrics.logins.with_label_values(&["wrong"]).inc();
-        // One text for both, so that names cannot be guessed.
-        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", "The name or the password is wrong."));
+        return Err(wrong_credentials(&app));
     };
     app.metrics.logins.with_label_values(&["ok"]).inc();
     let secret = auth::create_session(&app, &user, &origin.address).await?;
     let body = Session { name: user.name, role: user.role.name().to_owned() };
     Ok(([(header::SET_COOKIE, cookie(&secret, "", origin.listener))], Json(body)))
+}
+
+/// One text for both, so that names cannot be guessed.
+fn wrong_credentials(app: &App) -> ApiError {
+    app.metrics.logins.with_label_values(&["wrong"]).inc();
+    ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", "The name or the password is wrong.")
 }
 
 /// Who is logged in.

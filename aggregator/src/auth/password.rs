@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 /// Checks at the same time; further ones wait.
 const AT_ONCE_MAX: usize = 2;
 /// Longest password that is looked at. Hashing time grows with length.
-pub(super) const BYTES_MAX: usize = 1_024;
+pub const BYTES_MAX: usize = 1_024;
 
 /// Hashes and checks passwords.
 #[derive(Debug)]

@@ -8,8 +8,8 @@ mod types;
 
 pub use sqlite::SqliteStore;
 pub use types::{
-    AgentRow, ApiToken, Batch, IngestError, Ingested, JoinTokenRow, LatestRow, MatrixState, Redeemed, Redemption,
-    SampleRow, SessionRow, StoreError, StreamRows, UserRow,
+    AgentRow, ApiToken, Batch, IngestError, Ingested, JoinTokenRow, LatestRow, LoginLimits, MatrixState, Redeemed,
+    Redemption, SampleRow, SessionRow, StoreError, StreamRows, Swept, UserRow,
 };
 
 use crate::guard::Role;
@@ -122,12 +122,27 @@ impl Store {
         each!(self, store => store.keep_latest(rows, through).await)
     }
 
-    /// Deletes at most `rows_max` samples older than `before`. Returns how many there were.
+    /// Looks at `rows_max` samples in the order of their receipt, from where the last step ended (at first 0), and deletes those
+    /// older than `before`. A sample later than `now` stands in nobody's way.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn delete_samples(&self, before: UnixTime, rows_max: u32) -> Result<u64, StoreError> {
-        each!(self, store => store.delete_samples(before, rows_max).await)
+    pub async fn delete_samples(
+        &self,
+        before: UnixTime,
+        now: UnixTime,
+        after: i64,
+        rows_max: u32,
+    ) -> Result<Swept, StoreError> {
+        each!(self, store => store.delete_samples(before, now, after, rows_max).await)
+    }
+
+    /// When the newest batch came.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn newest_receipt(&self) -> Result<Option<UnixTime>, StoreError> {
+        each!(self, store => store.newest_receipt().await)
     }
 
     /// Every number that is stored of one agent, stream by stream, for the audit.
@@ -162,8 +177,8 @@ impl Store {
         each!(self, store => store.user(name).await)
     }
 
-    /// Counts an attempt to log in. If there were `attempts_max` within `period` it is not counted, and the time until the
-    /// oldest of them no longer counts is returned.
+    /// Counts an attempt to log in. If there were as many as `limits` allow it is not counted, and the time until the oldest of
+    /// them no longer counts is returned.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -172,10 +187,9 @@ impl Store {
         account: &str,
         address: &str,
         now: UnixTime,
-        period: Span,
-        attempts_max: u32,
+        limits: LoginLimits,
     ) -> Result<Option<Span>, StoreError> {
-        each!(self, store => store.begin_login(account, address, now, period, attempts_max).await)
+        each!(self, store => store.begin_login(account, address, now, limits).await)
     }
 
     /// Forgets the attempts of an account from an address, and keeps a new session.
@@ -234,12 +248,17 @@ impl Store {
         each!(self, store => store.api_token(hash).await)
     }
 
-    /// Whether the database answers.
+    /// Whether the database answers, and took what was written last.
     ///
     /// # Errors
     /// [`StoreError`].
     pub async fn ping(&self) -> Result<(), StoreError> {
         each!(self, store => store.ping().await)
+    }
+
+    /// Returns when nothing can be written any more: after [`Self::close`], or because of a mistake in this program.
+    pub async fn ended(&self) {
+        each!(self, store => store.ended().await);
     }
 
     /// Finishes what is queued and closes the database.

@@ -8,7 +8,7 @@ use everypath_protocol::block::Block;
 use everypath_protocol::id::{AgentId, Epoch, Seq};
 use everypath_protocol::record::Record;
 use everypath_protocol::sign::Signed;
-use everypath_protocol::time::UnixTime;
+use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::{TokenId, TokenKey};
 use everypath_protocol::trust::Certificate;
 
@@ -21,6 +21,9 @@ pub enum StoreError {
     /// The store was closed; nothing was done.
     #[error("the database is closed")]
     Closed,
+    /// The last write failed and none has succeeded since.
+    #[error("the last write to the database failed")]
+    Failing,
     /// The database refused. What was begun is undone.
     #[error("the database failed while {doing}: {source}")]
     Database {
@@ -73,6 +76,26 @@ pub struct Ingested {
     pub duplicate: bool,
     /// The author was not known before.
     pub is_new_agent: bool,
+}
+
+/// How many attempts to log in there may be.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LoginLimits {
+    /// Within which time.
+    pub period: Span,
+    /// To one account from one address.
+    pub per_account: u32,
+    /// To whatever accounts from one address; a login that succeeded is not counted.
+    pub per_address: u32,
+}
+
+/// What a step of deleting old samples did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Swept {
+    /// Samples deleted.
+    pub deleted: u64,
+    /// Where the next step goes on; `None` if there is nothing more to be looked at.
+    pub next: Option<i64>,
 }
 
 /// A member.

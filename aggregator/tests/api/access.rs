@@ -7,6 +7,7 @@ use aggregator::router;
 use axum::body::Body;
 use axum::http::Method;
 use everypath_protocol::time::Span;
+use sqlx::{Connection as _, SqliteConnection};
 use tower::ServiceExt as _;
 
 /// Every route there is, with its guard. A new route must be added here on purpose.
@@ -95,11 +96,34 @@ async fn every_route_lets_in_whom_it_should() {
 async fn metrics_are_for_the_loopback_listener() {
     let world = World::new().await;
     assert_eq!(world.get("/metrics", &[]).await.status, 404);
-    let request = axum::http::Request::get("/metrics").body(Body::empty()).expect("valid");
-    let response = world.router(Listener::Loopback).oneshot(request).await.expect("answers");
-    assert_eq!(response.status(), 200);
-    let body = axum::body::to_bytes(response.into_body(), 1 << 20).await.expect("readable");
-    assert!(String::from_utf8_lossy(&body).contains("everypath_aggregator_ingest_rows_total 0"));
+    let metrics = by_loopback(&world, "/metrics", Some("127.0.0.1:8080")).await;
+    assert_eq!(metrics.status, 200);
+    assert!(String::from_utf8_lossy(&metrics.body).contains("everypath_aggregator_ingest_rows_total 0"));
+}
+
+async fn by_loopback(world: &World, uri: &str, host: Option<&str>) -> Answer {
+    let request = axum::http::Request::get(uri);
+    let request = host.into_iter().fold(request, |request, host| request.header("host", host));
+    let request = request.body(Body::empty()).expect("valid");
+    Answer::of(world.router(Listener::Loopback).oneshot(request).await.expect("answers")).await
+}
+
+#[tokio::test]
+async fn the_loopback_listener_answers_to_its_own_names_alone() {
+    let world = World::new().await;
+    for host in ["localhost", "LOCALHOST:8080", "127.0.0.1", "127.0.0.1:8080", "127.8.8.8:1", "[::1]", "[::1]:8080"] {
+        assert_eq!(by_loopback(&world, "/healthz", Some(host)).await.status, 200, "{host}");
+    }
+    assert_eq!(by_loopback(&world, "http://localhost:8080/healthz", None).await.status, 200, "as HTTP/2 says it");
+    for host in
+        ["evil.example", "evil.example:8080", "localhost.evil.example", "127.0.0.1.evil.example", "", "192.0.2.1"]
+    {
+        for path in ["/healthz", "/metrics", "/api/v1/session", "/"] {
+            assert_eq!(by_loopback(&world, path, Some(host)).await.problem(), (421, "wrong_host".into()), "{host}");
+        }
+    }
+    assert_eq!(by_loopback(&world, "/healthz", None).await.problem().0, 421);
+    assert_eq!(by_loopback(&world, "http://evil.example/healthz", Some("localhost")).await.problem().0, 421);
 }
 
 const PASSWORD: &str = "correct horse";
@@ -173,6 +197,32 @@ async fn wrong_names_and_wrong_passwords_look_the_same_and_are_limited() {
     assert_eq!(limited.headers["retry-after"], "901");
     world.clock.advance(Span::seconds(900));
     assert_eq!(post_session(&world, PASSWORD, &[]).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_no_account_can_have_is_refused_before_anything_is_written() {
+    let world = World::new().await;
+    auth::ensure_admin(&world.app, Some(PASSWORD.to_owned())).await.expect("stored");
+    let post = async |name: &str, password: &str| {
+        let body = serde_json::json!({"name": name, "password": password}).to_string();
+        world.call(Method::POST, "/api/v1/session", &[("content-type", "application/json")], body).await
+    };
+    for _ in 0..20 {
+        assert_eq!(post("admin", &"x".repeat(1_025)).await.problem(), (401, "wrong_credentials".into()));
+    }
+    assert_eq!(post(&"x".repeat(65), "x").await.problem(), (401, "wrong_credentials".into()));
+    assert_eq!(post("admin", PASSWORD).await.status, 200, "not one of them was counted");
+    assert_eq!(post("hunter2", "x").await.status, 401);
+    let mut names = attempted_names(&world).await;
+    names.sort_unstable();
+    let hash: String = auth::hash("hunter2").iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(names, [String::new(), hash], "the name itself is written nowhere");
+}
+
+async fn attempted_names(world: &World) -> Vec<String> {
+    let path = world.folder.path().join("everypath.sqlite");
+    let mut connection = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("opened");
+    sqlx::query_scalar("select account from login_attempt").fetch_all(&mut connection).await.expect("readable")
 }
 
 #[tokio::test]

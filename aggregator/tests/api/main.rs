@@ -8,6 +8,7 @@ mod access;
 mod audit;
 mod ingest;
 mod join;
+mod keeping;
 mod live;
 mod openapi;
 mod pages;

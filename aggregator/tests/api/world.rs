@@ -12,6 +12,7 @@ use aggregator::store::{ApiToken, Store};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
+use axum::response::Response;
 use everypath_config::Sources;
 use everypath_protocol::batch::{CONTENT_TYPE, Codec, Envelope, IngestAnswer};
 use everypath_protocol::block::Block;
@@ -19,6 +20,7 @@ use everypath_protocol::codec;
 use everypath_protocol::sign::{self, Signer as _};
 use everypath_protocol::time::UnixTime;
 use everypath_protocol::token::AggregatorAddress;
+use sqlx::{Connection as _, SqliteConnection};
 use std::sync::Arc;
 use tempfile::TempDir;
 use tower::ServiceExt as _;
@@ -38,6 +40,12 @@ pub(crate) struct Answer {
 }
 
 impl Answer {
+    pub(crate) async fn of(response: Response) -> Self {
+        let (parts, body) = response.into_parts();
+        let body = axum::body::to_bytes(body, usize::MAX).await.expect("the body can be read");
+        Self { status: parts.status, headers: parts.headers, body }
+    }
+
     pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.body))
     }
@@ -74,10 +82,7 @@ impl World {
     }
 
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
-        let response = self.router(Listener::Tls).oneshot(request).await.expect("a router always answers");
-        let (parts, body) = response.into_parts();
-        let body = axum::body::to_bytes(body, usize::MAX).await.expect("the body can be read");
-        Answer { status: parts.status, headers: parts.headers, body }
+        Answer::of(self.router(Listener::Tls).oneshot(request).await.expect("a router always answers")).await
     }
 
     pub(crate) async fn call(
@@ -117,6 +122,14 @@ impl World {
 
     pub(crate) async fn post_batch(&self, body: Vec<u8>) -> Answer {
         self.call(Method::POST, "/api/v1/ingest", &[("content-type", CONTENT_TYPE)], body).await
+    }
+
+    /// Changes the database behind the aggregator's back.
+    pub(crate) async fn change(&self, statement: &'static str) {
+        let path = self.folder.path().join("everypath.sqlite");
+        let mut connection = SqliteConnection::connect(&format!("sqlite://{}", path.display())).await.expect("opened");
+        sqlx::query(statement).execute(&mut connection).await.expect("changed");
+        connection.close().await.expect("closed");
     }
 
     /// Sends blocks and returns what was acknowledged.

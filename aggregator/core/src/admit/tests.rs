@@ -155,6 +155,19 @@ fn a_record_from_before_its_clock_was_set_back_is_never_news() {
 }
 
 #[test]
+fn no_row_is_filed_later_than_it_came() {
+    let hour = Span::seconds(3_600);
+    for (start, sent_at) in
+        [(NOW.plus(hour), NOW), (NOW.plus(AHEAD_MAX).plus(Span::micros(1)), NOW), (NOW, NOW.minus(hour))]
+    {
+        let row = filed(start, sent_at);
+        assert_eq!((row.time, row.flags), (NOW, FLAG_CLOCK_UNKNOWN), "{start:?} {sent_at:?}");
+    }
+    let row = filed(NOW.plus(AHEAD_MAX), NOW);
+    assert_eq!((row.time, row.flags), (NOW.plus(AHEAD_MAX), 0), "clocks that nearly agree are believed");
+}
+
+#[test]
 fn renumbered_blocks_mark_their_rows() {
     let mut again = records(1, 1);
     again.renumbered = true;
@@ -171,7 +184,7 @@ fn stream() -> Vec<Block> {
         draw += 1;
         let count = 1 + mix64(draw) % 9;
         let content = if mix64(draw ^ 0xabcd).is_multiple_of(5) {
-            Content::Dropped { count: u32::try_from(count).expect("small"), reason: DropReason::TooOld }
+            Content::Dropped { count: u32::try_from(count).expect("small"), reason: DropReason::DiskSlow }
         } else {
             let flip = |seq: u64| CellFlip {
                 target: AgentId([7; 32]),

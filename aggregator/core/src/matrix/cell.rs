@@ -1,6 +1,6 @@
 //! One ordered pair.
 
-use super::{FOLD, FRESH_MAX};
+use super::{AHEAD_MAX, FOLD, FRESH_MAX};
 use alloc::vec::Vec;
 use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::time::UnixTime;
@@ -21,6 +21,9 @@ struct Part {
     rtt_mean_us: Option<u32>,
 }
 
+/// The end of evidence that does not exist.
+const NEVER: UnixTime = UnixTime(i64::MIN);
+
 #[derive(Clone, Debug)]
 pub(super) struct Cell {
     /// Ascending by end.
@@ -35,12 +38,11 @@ pub(super) struct Cell {
 
 impl Default for Cell {
     fn default() -> Self {
-        let never = UnixTime(i64::MIN);
         Self {
             parts: Vec::new(),
             state: CellState::Unknown,
-            state_at: never,
-            ended: never,
+            state_at: NEVER,
+            ended: NEVER,
             restored: PackedCell::UNKNOWN,
             packed: PackedCell::UNKNOWN,
         }
@@ -54,6 +56,18 @@ impl Cell {
 
     pub(super) const fn ended(&self) -> UnixTime {
         self.ended
+    }
+
+    pub(super) fn believed_ended(&self) -> Option<UnixTime> {
+        (self.ended > NEVER).then_some(self.ended)
+    }
+
+    /// Forgets everything if some of it ends in the future: the clock was set back, and evidence of before would pass for news
+    /// until the clock is there again.
+    pub(super) fn forget_ahead(&mut self, now: UnixTime) {
+        if self.ended > now.plus(AHEAD_MAX) {
+            *self = Self { packed: self.packed, ..Self::default() };
+        }
     }
 
     /// A window that begins where another did is the same one, told again after a restart.
@@ -93,6 +107,7 @@ impl Cell {
     /// Packs anew. Returns whether anything that is shown changed.
     pub(super) fn refresh(&mut self, now: UnixTime) -> bool {
         let before = self.packed;
+        self.forget_ahead(now);
         self.packed = if is_fresh(self.ended, now, FRESH_MAX) { self.fold() } else { PackedCell::UNKNOWN };
         self.packed != before
     }

@@ -202,6 +202,39 @@ fn what_is_saved_never_overwrites_what_is_newer_and_goes_stale_like_everything()
 }
 
 #[test]
+fn a_clock_that_was_ahead_and_is_set_back_leaves_nothing_that_passes_for_news() {
+    let mut matrix = matrix();
+    let hour = 3_600;
+    add(&mut matrix, hour, &[None], CellState::Down);
+    assert_eq!(matrix.cell(0, 1).state, CellState::Down.code());
+    let saved = matrix.saved_row(&A)[0];
+    matrix.changed();
+    matrix.expire(at(20));
+    assert_eq!(matrix.changed(), [(1, PackedCell::UNKNOWN)]);
+    assert_eq!(matrix.cells().next().expect("still assigned").ended, None);
+    add(&mut matrix, 20, &[Some(70)], CellState::Ok);
+    let measured = PackedCell::new(CellState::Ok, Some(0), Some(70));
+    assert_eq!(matrix.cell(0, 1), measured, "not a word of what was said in the future");
+    matrix.restore(&A, &saved, at(31));
+    assert_eq!(matrix.cell(0, 1), PackedCell::UNKNOWN, "what was kept then is no news either");
+    add(&mut matrix, 30, &[Some(70)], CellState::Ok);
+    assert_eq!(matrix.cell(0, 1), measured);
+}
+
+#[test]
+fn evidence_of_a_moment_ahead_is_of_now() {
+    let mut matrix = matrix();
+    let window = window(B, at(0), &[Some(70)], CellState::Ok);
+    matrix.apply(&A, &Record::Window(window), at(10), at(10).minus(AHEAD_MAX));
+    assert_eq!(matrix.cell(0, 1).state, CellState::Ok.code());
+    flip(&mut matrix, 11, CellState::Down);
+    matrix.expire(at(6));
+    assert_eq!(matrix.cell(0, 1).state, CellState::Down.code());
+    matrix.expire(at(5));
+    assert_eq!(matrix.cell(0, 1), PackedCell::UNKNOWN);
+}
+
+#[test]
 fn the_same_windows_in_any_order_give_the_same_cell() {
     let windows: Vec<_> = (0..6)
         .map(|i| window(B, at(i * 10), &[Some(100 + 50 * u32::try_from(i).expect("small"))], CellState::Ok))

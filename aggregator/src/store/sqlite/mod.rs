@@ -68,9 +68,10 @@ impl SqliteStore {
             .disable_statement_logging();
         let mut connection = options.connect().await.doing("opening it")?;
         MIGRATIONS.run(&mut connection).await.map_err(sqlx::Error::from).doing("bringing its schema up to date")?;
-        let readers =
-            SqlitePoolOptions::new().max_connections(READERS).connect_lazy_with(options.pragma("query_only", "on"));
-        Ok(Self { readers, writer: Writer::start(connection) })
+        let readers = SqlitePoolOptions::new()
+            .max_connections(READERS)
+            .connect_lazy_with(options.clone().pragma("query_only", "on"));
+        Ok(Self { readers, writer: Writer::start(connection, options) })
     }
 
     /// Whether there is a database in `data_dir`.
@@ -83,7 +84,12 @@ impl SqliteStore {
     }
 
     pub(in crate::store) async fn ping(&self) -> Result<(), StoreError> {
-        sqlx::query("select 1").execute(&self.readers).await.map(drop).doing("checking that it answers")
+        sqlx::query("select 1").execute(&self.readers).await.map(drop).doing("checking that it answers")?;
+        if self.writer.is_failing() { Err(StoreError::Failing) } else { Ok(()) }
+    }
+
+    pub(in crate::store) async fn ended(&self) {
+        self.writer.ended().await;
     }
 
     pub(in crate::store) async fn close(&self) {

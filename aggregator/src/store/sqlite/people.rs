@@ -2,9 +2,18 @@
 
 use super::{SqliteStore, While};
 use crate::guard::Role;
-use crate::store::types::{ApiToken, SessionRow, StoreError, UserRow};
+use crate::store::types::{ApiToken, LoginLimits, SessionRow, StoreError, UserRow};
+use everypath_protocol::sign::sha256;
 use everypath_protocol::time::{Span, UnixTime};
 use sqlx::Row as _;
+
+/// Stands for every account in what counts the attempts of one address. No hash is empty.
+const ANY_ACCOUNT: &str = "";
+
+/// What is kept of a name that somebody tried: people type passwords where the name belongs.
+fn attempted(account: &str) -> String {
+    sha256(&[account.as_bytes()]).iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 fn role(column: &str) -> Result<Role, StoreError> {
     Role::from_name(column).ok_or(StoreError::Damaged("a role"))
@@ -54,29 +63,35 @@ impl SqliteStore {
         account: &str,
         address: &str,
         now: UnixTime,
-        period: Span,
-        attempts_max: u32,
+        limits: LoginLimits,
     ) -> Result<Option<Span>, StoreError> {
-        let (account, address) = (account.to_owned(), address.to_owned());
+        let (account, address) = (attempted(account), address.to_owned());
         self.write("counting an attempt to log in", move |connection| {
             Box::pin(async move {
-                // The oldest of the last `attempts_max`: if it still counts, so do all of them.
-                let oldest: Option<i64> = sqlx::query_scalar(
-                    "select at from login_attempt where account = ? and address = ? order by at desc limit 1 offset ?",
-                )
-                .bind(&account)
-                .bind(&address)
-                .bind(attempts_max.saturating_sub(1))
-                .fetch_optional(&mut *connection)
-                .await?;
-                if let Some(oldest) = oldest.map(UnixTime)
-                    && now < oldest.plus(period)
+                for (account, attempts_max) in
+                    [(account.as_str(), limits.per_account), (ANY_ACCOUNT, limits.per_address)]
                 {
-                    return Ok(Some(oldest.plus(period).since(now)));
-                }
-                sqlx::query("insert into login_attempt (account, address, at) values (?, ?, ?)")
+                    // The oldest of the last `attempts_max`: if it still counts, so do all of them.
+                    let oldest: Option<i64> = sqlx::query_scalar(
+                        "select at from login_attempt where account = ? and address = ? order by at desc limit 1 offset ?",
+                    )
                     .bind(account)
-                    .bind(address)
+                    .bind(&address)
+                    .bind(attempts_max.saturating_sub(1))
+                    .fetch_optional(&mut *connection)
+                    .await?;
+                    if let Some(oldest) = oldest.map(UnixTime)
+                        && now < oldest.plus(limits.period)
+                    {
+                        return Ok(Some(oldest.plus(limits.period).since(now)));
+                    }
+                }
+                sqlx::query("insert into login_attempt (account, address, at) values (?, ?, ?), (?, ?, ?)")
+                    .bind(account)
+                    .bind(&address)
+                    .bind(now.0)
+                    .bind(ANY_ACCOUNT)
+                    .bind(&address)
                     .bind(now.0)
                     .execute(connection)
                     .await?;
@@ -91,10 +106,14 @@ impl SqliteStore {
         self.write("keeping a session", move |connection| {
             Box::pin(async move {
                 sqlx::query("delete from login_attempt where account = ? and address = ?")
-                    .bind(&session.user)
-                    .bind(address)
+                    .bind(attempted(&session.user))
+                    .bind(&address)
                     .execute(&mut *connection)
                     .await?;
+                // Of the attempts from this address only the one that succeeded: a known account is no way to guess at others.
+                let newest = "delete from login_attempt where id = (select id from login_attempt \
+                              where account = ? and address = ? order by at desc limit 1)";
+                sqlx::query(newest).bind(ANY_ACCOUNT).bind(&address).execute(&mut *connection).await?;
                 let insert = "insert into session (hash, account, created_at, seen_at) \
                               select ?, id, ?, ? from user_account where name = ?";
                 sqlx::query(insert)

@@ -1,19 +1,29 @@
 //! The task that owns the writing connection.
+//!
+//! A transaction that fails may leave the connection in a state that it cannot leave: SQLite itself undoes everything when the
+//! disk is full, and sqlx goes on believing in a transaction. Such a connection is thrown away and a new one is opened.
 
 use super::While;
 use super::ingest;
 use crate::store::types::{Batch, IngestError, Ingested, StoreError};
 use futures::future::BoxFuture;
-use sqlx::{Connection as _, SqliteConnection};
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::sync::{mpsc, oneshot};
 
 /// Most jobs that wait. A full queue is answered with "busy", so that agents wait and nobody's memory grows.
 const QUEUE_MAX: usize = 256;
 /// Most batches in one transaction: one commit costs as much as inserting a thousand rows.
 const GROUP_MAX: usize = 64;
+/// Pause after the database could not be opened again.
+const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
 type Answer<T, E> = oneshot::Sender<Result<T, E>>;
-type Work = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, ()> + Send>;
+/// Says whether it was committed. Dropped undone, it answers "busy".
+type Work = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, bool> + Send>;
 
 enum Job {
     Ingest(Box<Batch>, Answer<Ingested, IngestError>),
@@ -25,6 +35,7 @@ enum Job {
 #[derive(Clone, Debug)]
 pub(super) struct Writer {
     jobs: mpsc::Sender<Job>,
+    is_failing: Arc<AtomicBool>,
 }
 
 impl std::fmt::Debug for Job {
@@ -38,16 +49,30 @@ impl std::fmt::Debug for Job {
 }
 
 impl Writer {
-    pub(super) fn start(connection: SqliteConnection) -> Self {
+    /// `connection` was made with `options`, which make a new one when it has to be given up.
+    pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
-        tokio::spawn(run(connection, queue));
-        Self { jobs }
+        let is_failing = Arc::new(AtomicBool::new(false));
+        let desk =
+            Desk { options, connection: Some(connection), is_resting: false, is_failing: Arc::clone(&is_failing) };
+        tokio::spawn(desk.run(queue));
+        Self { jobs, is_failing }
+    }
+
+    /// Whether the last write failed.
+    pub(super) fn is_failing(&self) -> bool {
+        self.is_failing.load(Ordering::Relaxed)
+    }
+
+    /// Returns when the task has ended: after [`Self::close`], or because it panicked.
+    pub(super) async fn ended(&self) {
+        self.jobs.closed().await;
     }
 
     pub(super) async fn ingest(&self, batch: Batch) -> Result<Ingested, IngestError> {
         let (answer, answered) = oneshot::channel();
         self.send(Job::Ingest(Box::new(batch), answer))?;
-        answered.await.unwrap_or(Err(IngestError::Store(StoreError::Closed)))
+        answered.await.unwrap_or_else(|_| Err(IngestError::Store(self.unanswered())))
     }
 
     pub(super) async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
@@ -59,12 +84,19 @@ impl Writer {
         let work: Work = Box::new(move |connection| {
             Box::pin(async move {
                 let result = in_transaction(connection, work).await.doing(doing);
+                let is_committed = result.is_ok();
                 // Whoever asked may have gone away; the work is done all the same.
                 let _ = answer.send(result);
+                is_committed
             })
         });
         self.send(Job::Other(work))?;
-        answered.await.unwrap_or(Err(StoreError::Closed))
+        answered.await.unwrap_or_else(|_| Err(self.unanswered()))
+    }
+
+    /// Why a job was dropped: there is no connection now, or there will be none any more.
+    fn unanswered(&self) -> StoreError {
+        if self.jobs.is_closed() { StoreError::Closed } else { StoreError::Busy }
     }
 
     /// Finishes what is queued.
@@ -84,28 +116,101 @@ impl Writer {
     }
 }
 
-async fn run(mut connection: SqliteConnection, mut queue: mpsc::Receiver<Job>) {
-    let mut waiting = Vec::with_capacity(GROUP_MAX);
-    while queue.recv_many(&mut waiting, GROUP_MAX).await > 0 {
-        let mut group = Vec::new();
-        for job in waiting.drain(..) {
-            match job {
-                Job::Ingest(batch, answer) => group.push((*batch, answer)),
-                Job::Other(work) => {
-                    // Order is kept: what was asked before is done before.
-                    ingest_group(&mut connection, std::mem::take(&mut group)).await;
-                    work(&mut connection).await;
+/// What the task owns.
+struct Desk {
+    options: SqliteConnectOptions,
+    /// `None` after a transaction failed, until it is opened again.
+    connection: Option<SqliteConnection>,
+    /// Opening failed just now; what waits is answered "busy" without trying again.
+    is_resting: bool,
+    is_failing: Arc<AtomicBool>,
+}
+
+impl Desk {
+    async fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        let mut waiting = Vec::with_capacity(GROUP_MAX);
+        while queue.recv_many(&mut waiting, GROUP_MAX).await > 0 {
+            let mut group = Vec::new();
+            for job in waiting.drain(..) {
+                match job {
+                    Job::Ingest(batch, answer) => group.push((*batch, answer)),
+                    Job::Other(work) => {
+                        // Order is kept: what was asked before is done before.
+                        self.ingest(std::mem::take(&mut group)).await;
+                        self.work(work).await;
+                    }
+                    Job::Close(done) => {
+                        self.ingest(std::mem::take(&mut group)).await;
+                        if let Some(connection) = self.connection.take() {
+                            // The last step anyway; a failure to close loses nothing, every commit is on disk.
+                            let _ = connection.close().await;
+                        }
+                        // Nobody is told that it is done before the queue takes nothing more.
+                        drop(queue);
+                        let _ = done.send(());
+                        return;
+                    }
                 }
-                Job::Close(done) => {
-                    ingest_group(&mut connection, std::mem::take(&mut group)).await;
-                    // The last step anyway; a failure to close loses nothing, every commit is on disk.
-                    let _ = connection.close().await;
-                    let _ = done.send(());
-                    return;
+            }
+            self.ingest(group).await;
+            if self.is_resting {
+                tokio::time::sleep(REOPEN_EVERY).await;
+                self.is_resting = false;
+            }
+        }
+    }
+
+    async fn work(&mut self, work: Work) {
+        let Some(connection) = self.connection().await else { return };
+        let is_committed = work(connection).await;
+        self.note(is_committed);
+    }
+
+    /// Stores several batches in one transaction. One that is refused leaves no trace and does not hinder the others; if the
+    /// database fails, all are undone and none is acknowledged.
+    async fn ingest(&mut self, group: Vec<(Batch, Answer<Ingested, IngestError>)>) {
+        if group.is_empty() {
+            return;
+        }
+        let Some(connection) = self.connection().await else { return };
+        let (batches, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+        let stored = store_group(connection, batches).await;
+        self.note(stored.is_ok());
+        match stored {
+            Ok(results) => {
+                for (answer, result) in answers.into_iter().zip(results) {
+                    let _ = answer.send(result.map_err(IngestError::Refused));
+                }
+            }
+            Err(error) => {
+                tracing::error!(%error, batches = answers.len(), "batches were not stored; their agents will send them again");
+                for answer in answers {
+                    let _ = answer.send(Err(IngestError::Store(StoreError::Busy)));
                 }
             }
         }
-        ingest_group(&mut connection, group).await;
+    }
+
+    /// The connection, opened again if it had to be given up. `None` if that is not possible now.
+    async fn connection(&mut self) -> Option<&mut SqliteConnection> {
+        if self.connection.is_none() && !self.is_resting {
+            match self.options.connect().await {
+                Ok(connection) => self.connection = Some(connection),
+                Err(error) => {
+                    tracing::error!(%error, "the database cannot be opened for writing; it is tried again");
+                    self.is_resting = true;
+                }
+            }
+        }
+        self.connection.as_mut()
+    }
+
+    /// A connection whose transaction failed is not used again. Closing it undoes what it had begun.
+    fn note(&mut self, is_committed: bool) {
+        self.is_failing.store(!is_committed, Ordering::Relaxed);
+        if !is_committed {
+            self.connection = None;
+        }
     }
 }
 
@@ -119,28 +224,6 @@ where
     Ok(value)
 }
 
-/// Stores several batches in one transaction. One that is refused leaves no trace and does not hinder the others; if the
-/// database fails, all are undone and none is acknowledged.
-async fn ingest_group(connection: &mut SqliteConnection, group: Vec<(Batch, Answer<Ingested, IngestError>)>) {
-    if group.is_empty() {
-        return;
-    }
-    let (batches, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-    match store_group(connection, batches).await {
-        Ok(results) => {
-            for (answer, result) in answers.into_iter().zip(results) {
-                let _ = answer.send(result.map_err(IngestError::Refused));
-            }
-        }
-        Err(error) => {
-            tracing::error!(%error, batches = answers.len(), "batches were not stored; their agents will send them again");
-            for answer in answers {
-                let _ = answer.send(Err(IngestError::Store(StoreError::Busy)));
-            }
-        }
-    }
-}
-
 async fn store_group(
     connection: &mut SqliteConnection,
     batches: Vec<Batch>,
@@ -152,4 +235,67 @@ async fn store_group(
     }
     transaction.commit().await.doing("committing batches")?;
     Ok(results)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::Executor as _;
+    use std::path::Path;
+
+    async fn writer(file: &Path) -> Writer {
+        let options = SqliteConnectOptions::new().filename(file);
+        let mut connection = options.clone().create_if_missing(true).connect().await.expect("made");
+        connection.execute("create table t (x integer)").await.expect("made");
+        Writer::start(connection, options)
+    }
+
+    async fn run(writer: &Writer, statement: &'static str) -> Result<(), StoreError> {
+        writer
+            .write("testing", move |connection| Box::pin(async move { connection.execute(statement).await.map(drop) }))
+            .await
+    }
+
+    #[tokio::test]
+    async fn a_transaction_that_sqlite_undoes_itself_costs_that_write_alone() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let writer = writer(&folder.path().join("a.sqlite")).await;
+        let trigger = "create trigger full before insert on t begin select raise(rollback, 'disk full'); end";
+        run(&writer, trigger).await.expect("stored");
+        for _ in 0..3 {
+            let error = run(&writer, "insert into t values (1)").await.expect_err("the trigger raises");
+            assert!(error.to_string().contains("disk full"), "{error}");
+            assert!(writer.is_failing());
+        }
+        run(&writer, "drop trigger full").await.expect("stored");
+        run(&writer, "insert into t values (1)").await.expect("stored");
+        assert!(!writer.is_failing());
+    }
+
+    #[tokio::test]
+    async fn while_it_cannot_be_opened_it_is_busy_and_then_goes_on() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let (file, away) = (folder.path().join("a.sqlite"), folder.path().join("away.sqlite"));
+        let writer = writer(&file).await;
+        std::fs::rename(&file, &away).expect("renamed");
+        run(&writer, "insert into nothing values (1)").await.expect_err("no such table");
+        for _ in 0..2 {
+            let busy = run(&writer, "insert into t values (1)").await;
+            assert!(matches!(busy, Err(StoreError::Busy)), "{busy:?}");
+        }
+        assert!(writer.is_failing());
+        std::fs::rename(&away, &file).expect("renamed");
+        run(&writer, "insert into t values (1)").await.expect("stored");
+        assert!(!writer.is_failing());
+    }
+
+    #[tokio::test]
+    async fn its_end_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let writer = writer(&folder.path().join("a.sqlite")).await;
+        let result: Result<(), _> = writer.write("testing", |_| panic!("on purpose")).await;
+        assert!(result.is_err());
+        writer.ended().await;
+        assert!(matches!(run(&writer, "insert into t values (1)").await, Err(StoreError::Closed)));
+    }
 }

@@ -1,0 +1,101 @@
+//! What happens when the database cannot be written, and what is deleted when.
+
+use crate::common::{T0, TestAgent, block, window};
+use crate::world::World;
+use aggregator::clock::Clock;
+use everypath_protocol::codec;
+use everypath_protocol::id::AgentId;
+use everypath_protocol::time::Span;
+use std::sync::Arc;
+
+const TARGET: AgentId = AgentId([9; 32]);
+
+/// As SQLite does it when the disk is full: it undoes the transaction itself.
+const FULL: &str = "create trigger full before insert on sample begin select raise(rollback, 'disk full'); end";
+
+#[tokio::test]
+async fn a_full_disk_is_said_and_forgotten() {
+    let world = World::new().await;
+    let agent = world.agent(1);
+    let health = async || world.get("/healthz", &[]).await.status.as_u16();
+    assert_eq!(health().await, 200);
+    world.change(FULL).await;
+    let blocks = [block(1, 1, vec![window(TARGET, T0, Some(5))])];
+    for _ in 0..3 {
+        let answer = world.post_batch(codec::encode(&world.envelope(&agent, &blocks))).await;
+        assert_eq!(answer.problem(), (503, "busy".into()));
+        assert_eq!(world.get("/healthz", &[]).await.problem(), (503, "busy".into()));
+    }
+    world.change("drop trigger full").await;
+    assert_eq!(world.ingest(&agent, &blocks).await.acked, blocks[0].last());
+    assert_eq!(health().await, 200);
+}
+
+const HOUR: Span = Span::seconds(3_600);
+const DAY: Span = Span::seconds(24 * 3_600);
+
+async fn kept(world: &World, agent: &TestAgent) -> usize {
+    let streams = world.app.store.streams(agent.id()).await.expect("readable");
+    streams.iter().map(|stream| stream.rows.len()).sum()
+}
+
+async fn delete_old(world: &World) {
+    world.app.retention.run(&world.app).await.expect("run");
+}
+
+/// 4,000 samples of now.
+async fn fill(world: &World, agent: &TestAgent) {
+    for first in (1..4_000).step_by(250) {
+        world.ingest(agent, &[block(1, first, vec![window(TARGET, world.clock.now(), Some(5)); 250])]).await;
+    }
+}
+
+#[tokio::test]
+async fn samples_of_the_future_do_not_keep_the_old_ones() {
+    let world = World::new().await;
+    let (wrong, right) = (world.agent(1), world.agent(2));
+    // Two full steps of rows that were filed while the clock of this aggregator was a year ahead, and two of the right time.
+    fill(&world, &wrong).await;
+    world.change("update sample set time = time + 365 * 86400 * 1000000").await;
+    fill(&world, &right).await;
+    delete_old(&world).await;
+    assert_eq!(kept(&world, &right).await, 4_000);
+    world.clock.advance(Span(8 * DAY.0));
+    delete_old(&world).await;
+    assert_eq!((kept(&world, &wrong).await, kept(&world, &right).await), (4_000, 0));
+    world.ingest(&right, &[block(1, 4_001, vec![window(TARGET, world.clock.now(), Some(5)); 3])]).await;
+    world.clock.advance(Span(8 * DAY.0));
+    delete_old(&world).await;
+    assert_eq!((kept(&world, &wrong).await, kept(&world, &right).await), (4_000, 0));
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_by_a_clock_that_was_set() {
+    let world = World::new().await;
+    let agent = world.agent(1);
+    world.ingest(&agent, &[block(1, 1, vec![window(TARGET, T0, Some(5)); 3])]).await;
+    world.clock.set(T0.plus(Span(100 * DAY.0)));
+    delete_old(&world).await;
+    assert_eq!(kept(&world, &agent).await, 3);
+    world.clock.set(T0.minus(DAY));
+    delete_old(&world).await;
+    assert_eq!(kept(&world, &agent).await, 3);
+    world.clock.set(T0.plus(HOUR));
+    world.clock.advance(Span(8 * DAY.0));
+    delete_old(&world).await;
+    assert_eq!(kept(&world, &agent).await, 0, "the clock is near where it should be again");
+}
+
+#[tokio::test]
+async fn nothing_is_deleted_after_a_start_long_after_everything() {
+    let world = World::new().await;
+    let agent = world.agent(1);
+    world.ingest(&agent, &[block(1, 1, vec![window(TARGET, T0, Some(5)); 3])]).await;
+    let restarted_after = async |days: u64| {
+        let world = World::on(Arc::clone(&world.folder), Clock::by_hand(T0.plus(Span(days * DAY.0)))).await;
+        delete_old(&world).await;
+        kept(&world, &agent).await
+    };
+    assert_eq!(restarted_after(31).await, 3);
+    assert_eq!(restarted_after(30).await, 0);
+}
