@@ -40,7 +40,7 @@
 //!     errors.to_string(),
 //!     "2 errors in the configuration:\n\
 //!      \x20 example.toml:3: unknown key `probe.lisen`; did you mean `probe.listen`?\n\
-//!      \x20 --probe-interval: `3x` is not a length of time like \"10s\", \"250ms\", \"5m\", \"12h\" or \"7d\""
+//!      \x20 --interval: `3x` is not a length of time like \"10s\", \"250ms\", \"5m\", \"12h\" or \"7d\""
 //! );
 //! ```
 #![forbid(unsafe_code)]

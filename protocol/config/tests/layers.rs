@@ -61,7 +61,7 @@ fn everything_wrong_is_said_at_once_with_its_place() {
     assert!(
         said.iter().any(|line| line.starts_with("EVERYPATH_EXAMPLE_KEEP__SIZE: unknown key `keep.size`; did you mean"))
     );
-    assert!(said.iter().any(|line| line.starts_with("--keep-samples: `soon` is not a length of time")), "{said:#?}");
+    assert!(said.iter().any(|line| line.starts_with("--samples: `soon` is not a length of time")), "{said:#?}");
     assert!(said.contains(&"default: `keep.size_max`: is too small".to_owned()), "{said:#?}");
 }
 
