@@ -121,7 +121,8 @@ impl Uploader {
             UploadResult::Gap { expected } => self.take_gap(now, epoch, sent_max, expected, outbox, out),
             UploadResult::Busy { retry_after } => {
                 // A wish for more than some minutes is a mistake of something in between; agents must not fall silent for it.
-                let wish = retry_after.min(RETRY_AFTER_MAX);
+                // Neither may "at once" make them hammer.
+                let wish = retry_after.clamp(BACKOFF_MIN, RETRY_AFTER_MAX);
                 let pause = self.random.jittered(Span(wish.0 * 2));
                 self.pause(now.mono, pause, false);
             }

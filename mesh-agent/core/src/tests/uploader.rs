@@ -195,3 +195,14 @@ fn a_wish_for_a_day_of_silence_is_cut_to_minutes() {
     let pause = bench.uploader.next_deadline(&bench.outbox).unwrap().since(at(0).mono);
     assert!(pause <= Span::seconds(600) && pause >= Span::seconds(300), "{pause:?}");
 }
+
+#[test]
+fn a_busy_aggregator_is_not_asked_again_at_once_even_if_it_says_so() {
+    let mut bench = Bench::new();
+    bench.write(at(0));
+    bench.turn(at(0));
+    let live = bench.outbox.live();
+    bench.finish(at(0), live, UploadResult::Busy { retry_after: Span::ZERO });
+    assert_eq!(bench.turn(at(0)), []);
+    assert!(bench.uploader.next_deadline(&bench.outbox).unwrap() >= at(1_000).mono);
+}
