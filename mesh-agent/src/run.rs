@@ -183,6 +183,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         Arc::clone(&member.key),
         trust.mesh(),
         member.certificate.signed().clone(),
+        (boot, clock),
         metrics.clone(),
     );
     let Upward { jobs, uploads, statements } =

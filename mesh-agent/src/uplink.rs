@@ -1,14 +1,14 @@
 //! Results on their way to an aggregator: read from the disk, sealed, sent, and what was answered.
 
 use crate::aggregators::{Aggregators, Answer};
-use crate::clock;
+use crate::clock::{self, Clock};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::supervise::guarded;
 use everypath_protocol::batch::{BODY_BYTES_MAX, BatchHeader, CONTENT_TYPE, Codec, Envelope, IngestAnswer};
 use everypath_protocol::block::Block;
 use everypath_protocol::codec;
-use everypath_protocol::id::{AgentId, Epoch, MeshId, Seq};
+use everypath_protocol::id::{AgentId, BootId, Epoch, MeshId, Seq};
 use everypath_protocol::sign::{self, SecretKey, Signed, Signer};
 use everypath_protocol::time::Span;
 use mesh_agent_core::effect::UploadResult;
@@ -50,21 +50,35 @@ pub struct Uplink {
     key: Arc<SecretKey>,
     mesh: MeshId,
     certificate: Signed,
+    boot: BootId,
+    clock: Clock,
     metrics: Metrics,
     complained: Arc<AtomicI64>,
 }
 
 impl Uplink {
-    /// Sends as the owner of `key`, with its certificate.
+    /// Sends as the owner of `key`, with its certificate. `process` is the boot and the clock that blocks are written with.
     pub fn new(
         aggregators: Aggregators,
         store: Store,
         key: Arc<SecretKey>,
         mesh: MeshId,
         certificate: Signed,
+        process: (BootId, Clock),
         metrics: Metrics,
     ) -> Self {
-        Self { aggregators, store, key, mesh, certificate, metrics, complained: Arc::new(AtomicI64::new(i64::MIN)) }
+        let (boot, clock) = process;
+        Self {
+            aggregators,
+            store,
+            key,
+            mesh,
+            certificate,
+            boot,
+            clock,
+            metrics,
+            complained: Arc::new(AtomicI64::new(i64::MIN)),
+        }
     }
 
     /// Its counters.
@@ -126,7 +140,8 @@ impl Uplink {
             first,
             count: last.0 - first.0 + 1,
             body_hash: sign::sha256(&[&body]),
-            sent_at: clock::wall(),
+            boot: self.boot,
+            sent: self.clock.now(),
         };
         let header = sign::seal(header, self.mesh, self.key.as_ref()).signed().clone();
         Some(Envelope { header, certificate: self.certificate.clone(), codec, body })

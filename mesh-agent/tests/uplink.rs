@@ -86,7 +86,8 @@ struct Bench {
 async fn bench(addresses: &[AggregatorAddress]) -> Bench {
     let dir = tempfile::tempdir().expect("a working test machine");
     let metrics = Metrics::new();
-    let (store, _) = Store::open(dir.path(), BootId(1), Clock::start(), &metrics).expect("a working test machine");
+    let clock = Clock::start();
+    let (store, _) = Store::open(dir.path(), BootId(1), clock, &metrics).expect("a working test machine");
     let target = AgentId([3; 32]);
     let flip = CellFlip { target, kind: ProbeKind::Icmp, at: UnixTime(5), from: CellState::Ok, to: CellState::Down };
     let content = Content::Records(vec![Record::Flip(flip); 3]);
@@ -104,7 +105,7 @@ async fn bench(addresses: &[AggregatorAddress]) -> Bench {
         Trust::new(mesh, open_delegation(&mesh, &root.public(), delegation, &Ed25519).expect("a working test machine"));
     let certificate = certify(agent, "a1", "alpha", mesh, &issuer).expect("a working test machine");
     let aggregators = Aggregators::new(addresses).expect("a working test machine");
-    let uplink = Uplink::new(aggregators, store, Arc::new(key), mesh, certificate, metrics);
+    let uplink = Uplink::new(aggregators, store, Arc::new(key), mesh, certificate, (BootId(1), clock), metrics);
     let (jobs, jobs_seen) = mpsc::channel(4);
     let (tell, results) = mpsc::channel(4);
     tokio::spawn(uplink.serve(jobs_seen, tell));

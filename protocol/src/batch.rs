@@ -1,8 +1,8 @@
 //! Blocks on their way to an aggregator. The agent signs what it sends, so that TLS may end at an ingress.
 
-use crate::id::{AgentId, Epoch, Seq};
+use crate::id::{AgentId, BootId, Epoch, Seq};
 use crate::sign::{self, Document, Refused, Scheme, Signed};
-use crate::time::UnixTime;
+use crate::time::{MonoTime, Now, UnixTime};
 use crate::trust::{Certificate, Trust};
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
@@ -29,14 +29,51 @@ pub struct BatchHeader {
     pub count: u64,
     /// SHA-256 of the body as it travels.
     pub body_hash: [u8; 32],
-    /// Agent's wall clock, to measure its offset.
-    pub sent_at: UnixTime,
+    /// The process that sends. What the same process measured can be put in time by the monotonic clock, whatever its wall
+    /// clock was stepped to meanwhile.
+    pub boot: BootId,
+    /// Both clocks of the agent when it sent, to measure its offset.
+    pub sent: Now,
 }
 
 impl Document for BatchHeader {
     const KIND: u8 = 6;
+    const VERSION: u8 = 2;
+    const BYTES_MAX: usize = 256;
+}
+
+/// Version 1 of [`BatchHeader`], as agents of version 0.1 before November 2026 sign it. It says nothing of the monotonic clock.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BatchHeaderV1 {
+    /// Author.
+    pub agent: AgentId,
+    /// Stream.
+    pub epoch: Epoch,
+    /// First number.
+    pub first: Seq,
+    /// How many numbers.
+    pub count: u64,
+    /// SHA-256 of the body as it travels.
+    pub body_hash: [u8; 32],
+    /// Agent's wall clock.
+    pub sent_at: UnixTime,
+}
+
+impl Document for BatchHeaderV1 {
+    const KIND: u8 = 6;
     const VERSION: u8 = 1;
     const BYTES_MAX: usize = 256;
+}
+
+/// The boot of a sender that did not name one. No process has it: a [`BootId`] is random.
+pub const BOOT_UNKNOWN: BootId = BootId(0);
+
+impl From<BatchHeaderV1> for BatchHeader {
+    fn from(old: BatchHeaderV1) -> Self {
+        let sent = Now { mono: MonoTime(0), wall: old.sent_at };
+        let BatchHeaderV1 { agent, epoch, first, count, body_hash, .. } = old;
+        Self { agent, epoch, first, count, body_hash, boot: BOOT_UNKNOWN, sent }
+    }
 }
 
 /// How the body is written.
@@ -84,22 +121,35 @@ impl Envelope {
     /// not the signed one, else as [`sign::open`].
     pub fn open(self, trust: &Trust, scheme: &impl Scheme) -> Result<OpenedBatch, Refused> {
         let certificate = trust.open_certificate(self.certificate, scheme)?;
-        let header = sign::open::<BatchHeader>(self.header, &trust.mesh(), scheme)?;
         let agent = certificate.document().agent;
-        if header.author() != agent.into() || header.document().agent != agent {
+        // Signed as the agent, so no member can send in another's name.
+        if self.header.author != agent.into() {
             return Err(Refused::NotAllowed);
         }
-        if sign::sha256(&[&self.body]) != header.document().body_hash {
+        let header = open_header(self.header, trust, scheme)?;
+        if header.agent != agent {
+            return Err(Refused::NotAllowed);
+        }
+        if sign::sha256(&[&self.body]) != header.body_hash {
             return Err(Refused::BadSignature);
         }
         Ok(OpenedBatch {
-            header: header.document().clone(),
+            header,
             certificate: certificate.document().clone(),
             certificate_signed: certificate.signed().clone(),
             codec: self.codec,
             body: self.body,
         })
     }
+}
+
+/// Aggregators are updated before agents: the version before is read too.
+fn open_header(signed: Signed, trust: &Trust, scheme: &impl Scheme) -> Result<BatchHeader, Refused> {
+    if signed.version == BatchHeaderV1::VERSION {
+        let old = sign::open::<BatchHeaderV1>(signed, &trust.mesh(), scheme)?;
+        return Ok(old.document().clone().into());
+    }
+    Ok(sign::open::<BatchHeader>(signed, &trust.mesh(), scheme)?.document().clone())
 }
 
 /// JSON answer of `POST /api/v1/ingest`.

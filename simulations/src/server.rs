@@ -2,10 +2,10 @@
 
 use crate::truth::{Fingerprint, fingerprint};
 use aggregator_core::admit::{FLAG_RENUMBERED, Refusal, admit};
-use everypath_protocol::batch::BatchHeader;
+use everypath_protocol::batch::{BOOT_UNKNOWN, BatchHeader};
 use everypath_protocol::block::Block;
 use everypath_protocol::id::{AgentId, Epoch, Seq};
-use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 use mesh_agent_core::effect::UploadResult;
 use std::collections::BTreeMap;
 
@@ -78,7 +78,8 @@ impl Server {
             first: upload.first,
             count: upload.last.0 - upload.first.0 + 1,
             body_hash: [0; 32],
-            sent_at: now,
+            boot: BOOT_UNKNOWN,
+            sent: Now { mono: MonoTime(0), wall: now },
         };
         let blocks = Block::decode_all(&upload.body).expect("agents send what they wrote");
         match admit(cursor, &header, blocks, now) {

@@ -2,7 +2,7 @@
 //! What is at or below the cursor was stored before and is skipped, so a batch can be sent any number of times.
 
 use alloc::vec::Vec;
-use everypath_protocol::batch::{BatchHeader, RECORDS_MAX};
+use everypath_protocol::batch::{BOOT_UNKNOWN, BatchHeader, RECORDS_MAX};
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::id::Seq;
 use everypath_protocol::record::{DropReason, Record};
@@ -17,7 +17,9 @@ pub const FUTURE_MAX: Span = Span::seconds(24 * 3_600);
 /// A record that began longer ago than this has no believable time.
 pub const AGE_MAX: Span = Span::seconds(400 * 24 * 3_600);
 /// Clocks closer than this are taken to agree: the time that a batch travels is not an offset.
-pub const OFFSET_MIN: Span = Span::seconds(2);
+pub const OFFSET_MIN: Span = Span::seconds(1);
+/// From the end of a record to its block on the disk it takes a second; beyond this, the wall clock was stepped in between.
+const WRITE_LAG_MAX: Span = Span::seconds(30);
 /// A record may end this much after the clock that sent it and still be of now; beyond it, that clock was set back.
 const AHEAD_MAX: Span = Span::seconds(5);
 
@@ -147,9 +149,9 @@ pub fn admit(
         return Err(Refusal::Gap { expected: cursor.next() });
     }
     let mut admission = Admission { cursor: cursor.max(last), ..Admission::default() };
-    let filing = Filing { received_at, sent_at: header.sent_at };
     for block in blocks {
         if block.last() > cursor {
+            let filing = Filing::new(header, &block, received_at);
             take(&mut admission, cursor, block, filing);
         }
     }
@@ -196,35 +198,75 @@ fn take(admission: &mut Admission, cursor: Seq, block: Block, filing: Filing) {
     admission.blocks.push(Piece { first, last, rows, hash, flags });
 }
 
-/// Puts records in time. An agent's clock may be wrong; when it sent the batch is known by both clocks.
+/// Puts the records of one block in time, by the aggregator's clock.
+///
+/// An agent's wall clock may be wrong, and may have been stepped since a record was made. What the sending process itself
+/// measured is put in time by its monotonic clock: it was written so long before it was sent, and it was sent when it came. For
+/// what an earlier process left, all that is known is how far the wall clock was off when the batch was sent.
 #[derive(Clone, Copy)]
 struct Filing {
     received_at: UnixTime,
     sent_at: UnixTime,
+    /// When the block was written, by both wall clocks; `None` if another process wrote it.
+    written: Option<Written>,
+}
+
+#[derive(Clone, Copy)]
+struct Written {
+    theirs: UnixTime,
+    ours: UnixTime,
 }
 
 impl Filing {
+    fn new(header: &BatchHeader, block: &Block, received_at: UnixTime) -> Self {
+        let is_same =
+            header.boot == block.boot && header.boot != BOOT_UNKNOWN && block.written.mono <= header.sent.mono;
+        let written = is_same.then(|| Written {
+            theirs: block.written.wall,
+            ours: received_at.minus(header.sent.mono.since(block.written.mono)),
+        });
+        Self { received_at, sent_at: header.sent.wall, written }
+    }
+
     fn row(self, seq: Seq, record: Record, flags: u8) -> Row {
-        let (start, end) = match &record {
-            Record::Window(window) => (window.start, window.end()),
-            Record::Flip(flip) => (flip.at, flip.at),
+        let (start, span) = match &record {
+            Record::Window(window) => (window.start, window.span),
+            Record::Flip(flip) => (flip.at, Span::ZERO),
         };
-        let believable = start <= self.received_at.plus(FUTURE_MAX) && start >= self.received_at.minus(AGE_MAX);
-        let time = self.corrected(start);
+        let end = start.plus(span);
+        let (time, ended) = match self.written {
+            Some(written) => {
+                let end = written.put_in_time(end);
+                (Some(end.minus(span)), Some(end))
+            }
+            None => {
+                let believable = start <= self.received_at.plus(FUTURE_MAX) && start >= self.received_at.minus(AGE_MAX);
+                let of_now = end <= self.sent_at.plus(AHEAD_MAX);
+                (believable.then(|| self.corrected(start)), of_now.then(|| self.corrected(end)))
+            }
+        };
         // Corrected, nothing can have begun after it came. A row in the future would be shown and deleted as what it is not.
-        let (time, flags) = if believable && time <= self.received_at.plus(AHEAD_MAX) {
-            (time, flags)
-        } else {
-            (self.received_at, flags | FLAG_CLOCK_UNKNOWN)
-        };
-        let of_now = end <= self.sent_at.plus(AHEAD_MAX);
-        let ended = of_now.then(|| self.corrected(end).min(self.received_at));
-        Row { seq, time, ended, flags, record }
+        let oldest = self.received_at.minus(AGE_MAX);
+        let time = time.filter(|time| *time <= self.received_at.plus(AHEAD_MAX) && *time >= oldest);
+        let (time, flags) = time.map_or((self.received_at, flags | FLAG_CLOCK_UNKNOWN), |time| (time, flags));
+        Row { seq, time, ended: ended.map(|ended| ended.min(self.received_at)), flags, record }
     }
 
     fn corrected(self, time: UnixTime) -> UnixTime {
-        let behind = self.received_at.since(self.sent_at);
-        let ahead = self.sent_at.since(self.received_at);
-        if behind.max(ahead) < OFFSET_MIN { time } else { time.plus(behind).minus(ahead) }
+        moved(time, self.sent_at, self.received_at)
     }
+}
+
+impl Written {
+    /// When a record ended, by the aggregator's clock.
+    fn put_in_time(self, end: UnixTime) -> UnixTime {
+        let is_stepped = end.since(self.theirs) > OFFSET_MIN || self.theirs.since(end) > WRITE_LAG_MAX;
+        if is_stepped { self.ours } else { moved(end, self.theirs, self.ours) }
+    }
+}
+
+/// `time` moved by what lies between two readings of the same moment, unless they agree.
+fn moved(time: UnixTime, theirs: UnixTime, ours: UnixTime) -> UnixTime {
+    let (behind, ahead) = (ours.since(theirs), theirs.since(ours));
+    if behind.max(ahead) < OFFSET_MIN { time } else { time.plus(behind).minus(ahead) }
 }

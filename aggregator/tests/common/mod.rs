@@ -1,12 +1,12 @@
 //! Agents as a test needs them: a key, a certificate, and batches of records.
 
-use everypath_protocol::batch::BatchHeader;
+use everypath_protocol::batch::{BOOT_UNKNOWN, BatchHeader};
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::cell::CellState;
 use everypath_protocol::id::{AgentId, BootId, Epoch, Seq};
 use everypath_protocol::record::Record;
 use everypath_protocol::sign::{self, SecretKey, Signed, Signer as _};
-use everypath_protocol::time::{Now, Span, UnixTime};
+use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 use everypath_protocol::window::{ProbeKind, ProbeOutcome, Window};
 
 /// When every test begins.
@@ -34,7 +34,8 @@ impl TestAgent {
             first: blocks.first().map_or(Seq(1), |block| block.first),
             count: blocks.iter().map(|block| u64::from(block.count())).sum(),
             body_hash: sign::sha256(&[body]),
-            sent_at,
+            boot: BOOT_UNKNOWN,
+            sent: Now { mono: MonoTime(0), wall: sent_at },
         }
     }
 }

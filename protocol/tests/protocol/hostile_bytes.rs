@@ -4,13 +4,13 @@ use crate::random::Random;
 use everypath_protocol::batch::{BatchHeader, Codec, Envelope};
 use everypath_protocol::block::{self, Block};
 use everypath_protocol::codec::{DecodeError, decode, encode};
-use everypath_protocol::id::{AgentId, Epoch, MeshId, PublicKey, Seq};
+use everypath_protocol::id::{AgentId, BootId, Epoch, MeshId, PublicKey, Seq};
 use everypath_protocol::join::{JoinAnswer, JoinRequest, open_request};
 use everypath_protocol::member::{MemberRecord, Version};
 use everypath_protocol::mesh::{Request, Response};
 use everypath_protocol::row::{CELLS_MAX, Row};
 use everypath_protocol::sign::{Ed25519, Refused, SecretKey, Signed, Signer, Verified, open, seal, sha256};
-use everypath_protocol::time::UnixTime;
+use everypath_protocol::time::{Now, UnixTime};
 use everypath_protocol::token::{JoinToken, TokenError, TokenId, TokenSecret};
 use everypath_protocol::trust::{Certificate, Credentials, Delegation, Trust, mesh_of};
 
@@ -252,7 +252,8 @@ fn a_batch_is_refused_when_header_certificate_and_body_are_not_of_one_piece() {
         first: Seq(1),
         count: 1,
         body_hash: hash,
-        sent_at: UnixTime(0),
+        boot: BootId(1),
+        sent: Now::default(),
     };
     let sealed = |header, by: &SecretKey| seal(header, mesh.trust.mesh(), by).signed().clone();
     let good = Envelope {

@@ -3,7 +3,7 @@ use alloc::vec;
 use everypath_protocol::cell::CellState;
 use everypath_protocol::id::{AgentId, BootId, Epoch, mix64};
 use everypath_protocol::record::CellFlip;
-use everypath_protocol::time::Now;
+use everypath_protocol::time::{MonoTime, Now};
 use everypath_protocol::window::{ProbeKind, Window};
 
 const NOW: UnixTime = UnixTime(1_800_000_000_000_000);
@@ -33,7 +33,8 @@ fn header_of(blocks: &[Block]) -> BatchHeader {
         first: blocks.first().map_or(Seq(1), |block| block.first),
         count: blocks.iter().map(|block| u64::from(block.count())).sum(),
         body_hash: [0; 32],
-        sent_at: NOW,
+        boot: BOOT_UNKNOWN,
+        sent: Now { mono: MonoTime(0), wall: NOW },
     }
 }
 
@@ -112,7 +113,7 @@ fn numbers_at_the_very_end_do_not_overflow() {
 
 fn filed(start: UnixTime, sent_at: UnixTime) -> Row {
     let blocks = vec![block(1, Content::Records(vec![window(start)]))];
-    let header = BatchHeader { sent_at, ..header_of(&blocks) };
+    let header = BatchHeader { sent: Now { mono: MonoTime(0), wall: sent_at }, ..header_of(&blocks) };
     admit(Seq(0), &header, blocks, NOW).expect("in order").rows.remove(0)
 }
 
@@ -143,7 +144,7 @@ fn a_clock_that_is_wrong_by_a_constant_is_corrected() {
         let row = filed(start, sent_at);
         assert_eq!((row.time, row.ended), (NOW.minus(Span::seconds(20)), Some(NOW.minus(Span::seconds(10)))));
     }
-    let nearly = NOW.minus(Span::millis(1_900));
+    let nearly = NOW.minus(Span::millis(900));
     assert_eq!(filed(NOW.minus(minute), nearly).time, NOW.minus(minute), "a slow network is not a wrong clock");
 }
 
@@ -165,6 +166,67 @@ fn no_row_is_filed_later_than_it_came() {
     }
     let row = filed(NOW.plus(AHEAD_MAX), NOW);
     assert_eq!((row.time, row.flags), (NOW.plus(AHEAD_MAX), 0), "clocks that nearly agree are believed");
+}
+
+/// A process whose wall clock said `walls.0` when a window ended, `walls.1` when its block was written a second later, and
+/// `walls.2` when it was sent after `delay`. The aggregator's clock is right.
+fn by_monotonic_clock(walls: [UnixTime; 3], delay: Span) -> Row {
+    let boot = BootId(77);
+    let mono = MonoTime(5_000_000_000_000);
+    let written = Now { mono, wall: walls[1] };
+    let content = Content::Records(vec![window(walls[0].minus(Span::seconds(10)))]);
+    let blocks = vec![Block { boot, written, ..block(1, content) }];
+    let header = BatchHeader { boot, sent: Now { mono: mono + delay, wall: walls[2] }, ..header_of(&blocks) };
+    admit(Seq(0), &header, blocks, NOW).expect("in order").rows.remove(0)
+}
+
+#[test]
+fn a_stepped_clock_is_corrected_within_a_second_by_the_monotonic_one() {
+    let (hour, year, second) = (Span::seconds(3_600), Span::seconds(365 * 86_400), Span::seconds(1));
+    for delay in [second, Span::seconds(30), hour, Span::seconds(30 * 86_400)] {
+        let written = NOW.minus(delay);
+        let ended = written.minus(second);
+        let ahead = |time: UnixTime, by: Span| time.plus(by);
+        let back = |time: UnixTime, by: Span| time.minus(by);
+        let in_1970 = |time: UnixTime| UnixTime(time.0 - NOW.0 + 86_400_000_000);
+        let mut cases = vec![[ended, written, NOW], [in_1970(ended), in_1970(written), NOW]];
+        cases.push([in_1970(ended), written, NOW]);
+        for step in [hour, year] {
+            // Wrong all the time; stepped before sending; stepped between the window and its block. Forward and back.
+            cases.extend([ahead, back].map(|wrong| [wrong(ended, step), wrong(written, step), wrong(NOW, step)]));
+            cases.extend([ahead, back].map(|wrong| [wrong(ended, step), wrong(written, step), NOW]));
+            cases.extend([ahead, back].map(|wrong| [wrong(ended, step), written, NOW]));
+            cases.extend([ahead, back].map(|wrong| [ended, wrong(written, step), wrong(NOW, step)]));
+        }
+        for walls in cases {
+            let row = by_monotonic_clock(walls, delay);
+            let error = |time: UnixTime, truth: UnixTime| time.since(truth).max(truth.since(time));
+            let start = ended.minus(Span::seconds(10));
+            assert!(error(row.time, start) <= second, "{walls:?} {delay:?}: {:?} and not {start:?}", row.time);
+            assert!(error(row.ended.expect("known"), ended) <= second, "{walls:?} {delay:?}");
+            assert_eq!(row.flags, 0, "{walls:?} {delay:?}");
+        }
+    }
+}
+
+#[test]
+fn any_clocks_at_all_file_a_row_that_is_neither_ancient_nor_of_the_future() {
+    let mut draw = 0;
+    let mut any = || {
+        draw += 1;
+        let raw = mix64(draw);
+        UnixTime(match raw % 4 {
+            0 => i64::from_ne_bytes(mix64(raw).to_ne_bytes()),
+            1 => [i64::MIN, i64::MAX, 0, -1][usize::try_from(mix64(raw) % 4).expect("small")],
+            _ => NOW.0 + i64::try_from(mix64(raw) % 8_000_000_000).expect("small") - 4_000_000_000,
+        })
+    };
+    for _ in 0..20_000 {
+        let delay = Span(mix64(any().0.unsigned_abs()) >> 8);
+        let row = by_monotonic_clock([any(), any(), any()], delay);
+        assert!(row.time <= NOW.plus(AHEAD_MAX) && row.time >= NOW.minus(AGE_MAX), "{row:?}");
+        assert!(row.ended.is_none_or(|ended| ended <= NOW), "{row:?}");
+    }
 }
 
 #[test]
