@@ -7,5 +7,9 @@
 extern crate alloc;
 
 pub mod admit;
+pub mod archive;
+pub mod follow;
 pub mod live;
 pub mod matrix;
+pub mod rollup;
+pub mod series;

@@ -8,11 +8,13 @@ mod types;
 
 pub use sqlite::SqliteStore;
 pub use types::{
-    AgentRow, ApiToken, Batch, IngestError, Ingested, JoinTokenRow, LatestRow, LoginLimits, MatrixState, Redeemed,
-    Redemption, SampleRow, SessionRow, StoreError, StreamRows, Swept, UserRow,
+    AgentRow, ApiToken, Batch, Description, IngestError, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease,
+    LoginLimits, Maintained, MatrixState, PairQuery, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SessionRow,
+    StoreError, StreamRows, UserRow,
 };
 
 use crate::guard::Role;
+use aggregator_core::rollup::Bucket;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::{TokenId, TokenKey};
@@ -122,19 +124,105 @@ impl Store {
         each!(self, store => store.keep_latest(rows, through).await)
     }
 
-    /// Looks at `rows_max` samples in the order of their receipt, from where the last step ended (at first 0), and deletes those
-    /// older than `before`. A sample later than `now` stands in nobody's way.
+    /// One step of upkeep: makes room for what comes, and drops what is older than `keep`. Never holds up batches for long.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn delete_samples(
+    pub async fn maintain(&self, lease: Lease, keep: Keep, now: UnixTime) -> Result<Maintained, StoreError> {
+        each!(self, store => store.maintain(lease, keep, now).await)
+    }
+
+    /// One step of rolling up: adds samples that were stored since the last step to the sums, each exactly once.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn roll_up(&self, lease: Lease) -> Result<RolledUp, StoreError> {
+        each!(self, store => store.roll_up(lease).await)
+    }
+
+    /// The rows of a pair in order of time, windows as sums of one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn pair(&self, query: PairQuery) -> Result<Vec<(UnixTime, Bucket)>, StoreError> {
+        each!(self, store => store.pair(query).await)
+    }
+
+    /// Takes or renews the lease of `role` for `life` of the database's clock. `None` while another replica holds it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn lease(&self, role: &'static str, holder: ReplicaId, life: Span) -> Result<Option<Lease>, StoreError> {
+        each!(self, store => store.lease(role, holder, life).await)
+    }
+
+    /// Gives a lease back, so that another replica need not wait for its end.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn release(&self, lease: Lease) -> Result<(), StoreError> {
+        each!(self, store => store.release(lease).await)
+    }
+
+    /// The number of the newest entry of the journal that is visible.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn journal_head(&self) -> Result<i64, StoreError> {
+        each!(self, store => store.journal_head().await)
+    }
+
+    /// Entries of the journal above `through`, and those of `holes` that are there by now; not those of `own`. At most a
+    /// thousand or so at a time. Of `own` only the numbers are returned, without news.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn journal(
         &self,
-        before: UnixTime,
+        through: i64,
+        holes: Vec<i64>,
+        own: ReplicaId,
+    ) -> Result<Vec<JournalEntry>, StoreError> {
+        each!(self, store => store.journal(through, holes, own).await)
+    }
+
+    /// A setting as it was last put, with its version.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn setting(&self, name: &'static str) -> Result<Option<(String, i64)>, StoreError> {
+        each!(self, store => store.setting(name).await)
+    }
+
+    /// Keeps a setting (JSON) if its version is still `version` (0: there is none yet). Returns whether it was.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn put_setting(
+        &self,
+        name: &'static str,
+        value: String,
+        version: i64,
         now: UnixTime,
-        after: i64,
-        rows_max: u32,
-    ) -> Result<Swept, StoreError> {
-        each!(self, store => store.delete_samples(before, now, after, rows_max).await)
+    ) -> Result<bool, StoreError> {
+        each!(self, store => store.put_setting(name, value, version, now).await)
+    }
+
+    /// Keeps bytes under a name unless there are some already; returns those that are there then. What all replicas must have
+    /// in common and the first one makes.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn secret(&self, name: &'static str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
+        each!(self, store => store.secret(name, sealed).await)
+    }
+
+    /// What the database is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn describe(&self) -> Result<Description, StoreError> {
+        each!(self, store => store.describe().await)
     }
 
     /// When the newest batch came.

@@ -3,6 +3,7 @@
 use crate::guard::Role;
 use aggregator_core::admit::Refusal;
 use aggregator_core::matrix::SavedCell;
+use aggregator_core::series::Source;
 use everypath_protocol::batch::BatchHeader;
 use everypath_protocol::block::Block;
 use everypath_protocol::id::{AgentId, Epoch, Seq};
@@ -11,6 +12,7 @@ use everypath_protocol::sign::Signed;
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::{TokenId, TokenKey};
 use everypath_protocol::trust::Certificate;
+use everypath_protocol::window::ProbeKind;
 
 /// Why the store cannot answer.
 #[derive(Debug, thiserror::Error)]
@@ -24,6 +26,9 @@ pub enum StoreError {
     /// The last write failed and none has succeeded since.
     #[error("the last write to the database failed")]
     Failing,
+    /// Another replica holds the lease by now; what was begun is undone.
+    #[error("another replica does this by now")]
+    LeaseLost,
     /// The database refused. What was begun is undone.
     #[error("the database failed while {doing}: {source}")]
     Database {
@@ -43,6 +48,9 @@ pub enum IngestError {
     /// Its numbers do not fit.
     #[error("{0}")]
     Refused(Refusal),
+    /// The database can never store one of its records; the agent finds out which.
+    #[error("a record cannot be stored: {0}")]
+    Unstorable(String),
     /// The store cannot answer.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -89,13 +97,102 @@ pub struct LoginLimits {
     pub per_address: u32,
 }
 
-/// What a step of deleting old samples did.
+/// One process on the database, drawn at random at its start.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct ReplicaId(pub i64);
+
+/// The right to do a job that only one replica may do. It ends by itself, so whoever uses it in a transaction asks for it there:
+/// a holder that was suspended finds a higher term and does nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Swept {
-    /// Samples deleted.
-    pub deleted: u64,
-    /// Where the next step goes on; `None` if there is nothing more to be looked at.
-    pub next: Option<i64>,
+pub struct Lease {
+    /// Which job.
+    pub role: &'static str,
+    /// Who.
+    pub holder: ReplicaId,
+    /// Fencing term: higher for each new holder.
+    pub term: i64,
+}
+
+/// What a replica stored, for the others.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct JournalEntry {
+    /// Its number. Numbers become visible out of order; see [`aggregator_core::follow`].
+    pub id: i64,
+    /// Who stored it.
+    pub origin: ReplicaId,
+    /// Who measured.
+    pub source: AgentId,
+    /// What, and when it ended by our clock; records that can never be news are left out.
+    pub news: Vec<(Record, UnixTime)>,
+}
+
+/// What one step of rolling up did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct RolledUp {
+    /// Samples that were added.
+    pub samples: u64,
+    /// Buckets that were written.
+    pub buckets: u64,
+    /// There is more to be done at once.
+    pub has_more: bool,
+}
+
+/// Which rows of a pair.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PairQuery {
+    /// Who measured.
+    pub source: AgentId,
+    /// Who was measured.
+    pub target: AgentId,
+    /// How.
+    pub kind: ProbeKind,
+    /// From which table.
+    pub table: Source,
+    /// First moment.
+    pub from: UnixTime,
+    /// First moment that is not wanted.
+    pub to: UnixTime,
+}
+
+/// How long each kind of row is kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Keep {
+    /// Windows as they came.
+    pub samples: Span,
+    /// Sums of a minute.
+    pub minutes: Span,
+    /// Sums of an hour.
+    pub hours: Span,
+    /// Sums of a day.
+    pub days: Span,
+    /// Changes of state.
+    pub events: Span,
+}
+
+/// What one step of upkeep did.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Maintained {
+    /// Rows, or partitions where whole ones are dropped.
+    pub dropped: u64,
+    /// There is more to be done at once.
+    pub has_more: bool,
+}
+
+/// What the database is, for `aggregator status` and the health page.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Description {
+    /// `sqlite`, `postgres`, `timescale_apache` or `timescale_community`.
+    pub rung: &'static str,
+    /// Version of the server, and of the extension.
+    pub version: String,
+    /// Number of the newest migration that was applied.
+    pub schema: i64,
+    /// Name and state of every feature that this rung has and another has not.
+    pub features: Vec<(&'static str, String)>,
+    /// Table, rows (estimated where counting is slow), bytes with indexes.
+    pub tables: Vec<(String, u64, u64)>,
+    /// Samples that are stored and not yet rolled up; `None` if that takes long to find out.
+    pub behind: Option<u64>,
 }
 
 /// A member.

@@ -1,0 +1,199 @@
+//! One pair over time: which table answers a question, and the answer in the steps that were asked for.
+
+use crate::rollup::{Bucket, Level, floor};
+use alloc::collections::BTreeMap;
+use alloc::vec::Vec;
+use everypath_protocol::time::{Span, UnixTime};
+
+/// Most points in an answer.
+pub const POINTS_MAX: u64 = 10_000;
+/// Most windows that are read one by one: ten seconds each, this is more than a day.
+pub const SAMPLES_SPAN_MAX: Span = Span::seconds(26 * 3_600);
+/// The rollups lag behind by less than this; what is younger is read from the samples.
+pub const ROLLUP_LAG: Span = Span::seconds(600);
+
+/// Where rows are read from.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Source {
+    /// Windows as agents closed them.
+    Samples,
+    /// Sums.
+    Rollup(Level),
+}
+
+impl Source {
+    /// The word in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Samples => "samples",
+            Self::Rollup(level) => level.name(),
+        }
+    }
+}
+
+/// A checked question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Question {
+    /// First moment; a multiple of the step.
+    pub from: UnixTime,
+    /// First moment that is not asked for; a multiple of the step.
+    pub to: UnixTime,
+    /// Distance of two points.
+    pub step: Span,
+}
+
+/// Why a question has no answer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Unanswerable {
+    /// The range ends before it begins.
+    Backwards,
+    /// The step is shorter than a second or not whole seconds.
+    Step,
+    /// More than [`SAMPLES_SPAN_MAX`] in steps that no rollup can answer.
+    TooFine,
+    /// It would be more than [`POINTS_MAX`] points.
+    TooMany {
+        /// The shortest step that is possible.
+        step: Span,
+    },
+}
+
+impl core::fmt::Display for Unanswerable {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        match self {
+            Self::Backwards => out.write_str("the range ends before it begins; `from` must be before `to`"),
+            Self::Step => out.write_str("the step must be whole seconds, at least 1s"),
+            Self::TooFine => write!(
+                out,
+                "a range of more than {} hours needs a step of whole minutes, such as 60s",
+                SAMPLES_SPAN_MAX.as_seconds() / 3_600
+            ),
+            Self::TooMany { step } => write!(
+                out,
+                "that would be more than {POINTS_MAX} points; ask for a shorter range or a step of at least {}s",
+                step.as_seconds()
+            ),
+        }
+    }
+}
+
+impl Question {
+    /// Checks a range and a step, and widens the range to whole steps.
+    ///
+    /// # Errors
+    /// [`Unanswerable`].
+    pub fn new(from: UnixTime, to: UnixTime, step: Span) -> Result<Self, Unanswerable> {
+        if from >= to {
+            return Err(Unanswerable::Backwards);
+        }
+        if step < Span::seconds(1) || !step.0.is_multiple_of(Span::seconds(1).0) {
+            return Err(Unanswerable::Step);
+        }
+        let from = floor(from, step);
+        let to = floor(to.plus(step).minus(Span::micros(1)), step);
+        let range = to.since(from);
+        if range.0.div_ceil(step.0) > POINTS_MAX {
+            let seconds = range.0.div_ceil(POINTS_MAX).div_ceil(Span::seconds(1).0);
+            return Err(Unanswerable::TooMany { step: Span::seconds(seconds) });
+        }
+        let question = Self { from, to, step };
+        if question.level().is_none() && range > SAMPLES_SPAN_MAX {
+            return Err(Unanswerable::TooFine);
+        }
+        Ok(question)
+    }
+
+    /// The coarsest rollup whose buckets fit into the step: it has the fewest rows.
+    fn level(&self) -> Option<Level> {
+        Level::ALL.into_iter().rev().find(|level| self.step.0.is_multiple_of(level.span().0))
+    }
+
+    /// What to read: sources with the range of each, in order of time, not overlapping.
+    pub fn plan(&self, now: UnixTime) -> Vec<(Source, UnixTime, UnixTime)> {
+        let Some(level) = self.level() else { return alloc::vec![(Source::Samples, self.from, self.to)] };
+        // Young buckets may not be complete in the rollup yet.
+        let border = floor(now.minus(ROLLUP_LAG), self.step).clamp(self.from, self.to);
+        let parts = [(Source::Rollup(level), self.from, border), (Source::Samples, border, self.to)];
+        parts.into_iter().filter(|(_, from, to)| from < to).collect()
+    }
+
+    /// Sums rows into the steps of the question; a step without a row has none: not measured is not loss.
+    pub fn fold(&self, rows: impl IntoIterator<Item = (UnixTime, Bucket)>) -> Vec<(UnixTime, Bucket)> {
+        let mut steps: BTreeMap<UnixTime, Bucket> = BTreeMap::new();
+        for (time, bucket) in rows {
+            if time >= self.from && time < self.to {
+                steps.entry(floor(time, self.step)).or_default().merge(&bucket);
+            }
+        }
+        steps.into_iter().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use alloc::vec;
+
+    const NOW: UnixTime = UnixTime(1_800_000_030_000_000);
+
+    fn ask(before_s: u64, until_s: u64, step_s: u64) -> Result<Question, Unanswerable> {
+        let at = |seconds| NOW.minus(Span::seconds(seconds));
+        Question::new(at(before_s), at(until_s), Span::seconds(step_s))
+    }
+
+    #[test]
+    fn a_day_by_the_minute_comes_from_the_minutes_and_its_end_from_the_samples() {
+        let question = ask(86_400, 0, 60).expect("valid");
+        let border = floor(NOW.minus(ROLLUP_LAG), Span::seconds(60));
+        let expected =
+            vec![(Source::Rollup(Level::Minute), question.from, border), (Source::Samples, border, question.to)];
+        assert_eq!(question.plan(NOW), expected);
+        assert_eq!(question.to.since(question.from), Span::seconds(86_400 + 60), "widened to whole steps");
+    }
+
+    #[test]
+    fn the_coarsest_rollup_that_fits_answers() {
+        for (step, level) in [(60, Level::Minute), (90 * 60, Level::Minute), (7_200, Level::Hour), (86_400, Level::Day)]
+        {
+            let question = ask(30 * 86_400, 24 * 86_400, step).expect("valid");
+            let plan: Vec<_> = question.plan(NOW).into_iter().map(|(source, ..)| source).collect();
+            assert_eq!(plan, [Source::Rollup(level)], "{step}");
+        }
+        assert_eq!(ask(600, 0, 10).expect("valid").plan(NOW).len(), 1);
+    }
+
+    #[test]
+    fn parts_cover_the_range_once_whatever_is_asked() {
+        for before in [1, 59, 600, 3_601, 86_400, 5_000_000] {
+            for length in [1, 60, 599, 3_600, 86_399, 4_000_000] {
+                for step in [1, 10, 60, 61, 3_600, 86_400] {
+                    let Ok(question) = ask(before, before.saturating_sub(length), step) else { continue };
+                    let plan = question.plan(NOW);
+                    assert_eq!(plan.first().map(|part| part.1), Some(question.from));
+                    assert_eq!(plan.last().map(|part| part.2), Some(question.to));
+                    assert!(plan.windows(2).all(|pair| pair[0].2 == pair[1].1));
+                    assert!(plan.iter().all(|(_, from, to)| from < to && floor(*from, question.step) == *from));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_answered_says_what_could() {
+        assert_eq!(ask(0, 60, 60), Err(Unanswerable::Backwards));
+        assert_eq!(ask(60, 0, 0), Err(Unanswerable::Step));
+        assert_eq!(ask(30 * 86_400, 0, 60), Err(Unanswerable::TooMany { step: Span::seconds(260) }));
+        assert_eq!(ask(5 * 86_400, 0, 61), Err(Unanswerable::TooFine));
+        assert!(ask(30 * 86_400, 0, 300).is_ok());
+    }
+
+    #[test]
+    fn a_step_without_rows_is_left_out() {
+        let question = ask(300, 0, 60).expect("valid");
+        let bucket = |sent| Bucket { sent, ..Bucket::default() };
+        let at = |seconds| question.from.plus(Span::seconds(seconds));
+        let folded =
+            question.fold([(at(5), bucket(1)), (at(190), bucket(2)), (at(59), bucket(4)), (question.to, bucket(8))]);
+        assert_eq!(folded, [(at(0), bucket(5)), (at(180), bucket(2))]);
+    }
+}
