@@ -17,6 +17,7 @@ pub mod hub;
 pub mod jobs;
 pub mod mesh;
 pub mod random;
+pub mod replica;
 pub mod retention;
 pub mod router;
 pub mod serve;

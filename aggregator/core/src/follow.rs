@@ -54,7 +54,7 @@ impl Follower {
                 // A jump of millions is a sequence that was set anew, not as many transactions under way.
                 let first =
                     self.through.saturating_add(1).max(id.saturating_sub(i64::try_from(HOLES_MAX).unwrap_or(0)));
-                (first..id).for_each(|hole| drop(self.holes.insert(hole, now)));
+                self.holes.extend((first..id).map(|hole| (hole, now)));
                 self.through = id;
                 new.push(id);
             } else if self.holes.remove(&id).is_some() {

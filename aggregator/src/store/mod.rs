@@ -344,6 +344,13 @@ impl Store {
         each!(self, store => store.ping().await)
     }
 
+    /// Whether several processes may be on it.
+    pub const fn is_shared(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+        }
+    }
+
     /// Returns when nothing can be written any more: after [`Self::close`], or because of a mistake in this program.
     pub async fn ended(&self) {
         each!(self, store => store.ended().await);
