@@ -20,6 +20,7 @@ pub mod random;
 pub mod replica;
 pub mod retention;
 pub mod router;
+pub mod seal;
 pub mod serve;
 pub mod store;
 pub mod telemetry;

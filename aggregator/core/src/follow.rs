@@ -115,14 +115,14 @@ mod tests {
             let (mut next, mut read) = (0, Vec::new());
             for turn in 0..400_u64 {
                 let draw = mix64(seed << 32 | turn);
-                if draw % 3 != 0 && turn < 350 {
+                if !draw.is_multiple_of(3) && turn < 350 {
                     next += 1;
                     under_way.push(next);
                 } else if !under_way.is_empty() {
                     let place = usize::try_from(draw >> 8).expect("64 bits") % under_way.len();
                     visible.insert(under_way.swap_remove(place));
                 }
-                if draw % 5 == 0 {
+                if draw.is_multiple_of(5) {
                     let holes = follower.holes();
                     let wanted = |id: &&i64| **id > follower.through() || holes.contains(id);
                     let answer = visible.iter().filter(wanted).copied().collect();

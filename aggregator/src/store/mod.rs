@@ -217,6 +217,14 @@ impl Store {
         each!(self, store => store.secret(name, sealed).await)
     }
 
+    /// The bytes kept under a name, if there are any.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn stored_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        each!(self, store => store.stored_secret(name).await)
+    }
+
     /// What the database is.
     ///
     /// # Errors

@@ -92,6 +92,11 @@ impl SqliteStore {
         .await
     }
 
+    pub(in crate::store) async fn stored_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        let select = sqlx::query_scalar("select sealed from secret where name = ?").bind(name);
+        select.fetch_optional(&self.readers).await.doing("reading a secret")
+    }
+
     pub(in crate::store) async fn secret(&self, name: &'static str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         self.write("keeping a secret", move |connection| {
             Box::pin(async move {

@@ -167,13 +167,16 @@ async fn pack(connection: &mut SqliteConnection, before: UnixTime) -> Result<boo
     Ok(true)
 }
 
+/// First, last, rows, hash, flags, received.
+type Piece = (i64, i64, i64, Vec<u8>, i64, i64);
+
 /// The accounts of the wire blocks that were packed become one wherever they touch; its hash is over theirs.
 async fn join_pieces(connection: &mut SqliteConnection, stream: i64, first: i64, last: i64) -> Result<(), sqlx::Error> {
     let select = "select first, last, rows, hash, flags, received_at from ingest_block \
                   where stream = ? and first >= ? and last <= ? order by first";
-    let pieces: Vec<(i64, i64, i64, Vec<u8>, i64, i64)> =
+    let pieces: Vec<Piece> =
         sqlx::query_as(select).bind(stream).bind(first).bind(last).fetch_all(&mut *connection).await?;
-    let mut runs: Vec<Vec<&(i64, i64, i64, Vec<u8>, i64, i64)>> = Vec::new();
+    let mut runs: Vec<Vec<&Piece>> = Vec::new();
     for piece in &pieces {
         match runs.last_mut() {
             // A tombstone has no rows and stays by itself.
