@@ -36,6 +36,20 @@ pub struct Metrics {
     pub store_resets: IntCounter,
     /// Numbers of records whose bytes were damaged or missing on disk, replaced by a record that says so.
     pub store_damaged_records: IntCounter,
+    /// Records saved from a buffer that could not be read.
+    pub store_salvaged_records: IntCounter,
+    /// Records that an aggregator refused for what is in them, put aside.
+    pub store_quarantined_records: IntCounter,
+    /// Commits that failed because the disk was full.
+    pub store_disk_full: IntCounter,
+    /// Times the buffer's file was made smaller.
+    pub store_compactions: IntCounter,
+    /// 1 while the disk takes no writes.
+    pub store_failing: IntGauge,
+    /// 1 while so little room is left that the buffer may not grow.
+    pub store_room_low: IntGauge,
+    /// Size of the buffer's file.
+    pub store_file_bytes: IntGauge,
     /// Tasks that panicked and were started again, by task.
     pub task_panics: IntCounterVec,
     /// Members with a connection.
@@ -58,12 +72,15 @@ impl Metrics {
             registry.register(Box::new(metric.clone())).expect("every name is used once");
             metric
         };
+        let gauge = |name: &str, help: &str| {
+            let metric = IntGauge::new(format!("everypath_agent_{name}"), help).expect("a constant name");
+            registry.register(Box::new(metric.clone())).expect("every name is used once");
+            metric
+        };
         let turn = HistogramOpts::new("everypath_agent_turn_duration_seconds", "Length of the driver's turns")
             .buckets(vec![0.000_1, 0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0]);
         let turn_seconds = Histogram::with_opts(turn).expect("buckets ascend");
-        let peers = IntGauge::new("everypath_agent_peers", "Members with a connection").expect("a constant name");
         registry.register(Box::new(turn_seconds.clone())).expect("every name is used once");
-        registry.register(Box::new(peers.clone())).expect("every name is used once");
         Self {
             gate_refusals: counters(
                 "gate_refusals_total",
@@ -93,7 +110,17 @@ impl Metrics {
             store_resets: counter("store_resets_total", "Times the buffer was unreadable and was set aside"),
             store_damaged_records: counter("store_damaged_records_total", "Records lost to damage on disk, each noted"),
             task_panics: counters("task_panics_total", "Tasks that panicked and were started again", "task"),
-            peers,
+            store_salvaged_records: counter("store_salvaged_records_total", "Records saved from an unreadable buffer"),
+            store_quarantined_records: counter(
+                "store_quarantined_records_total",
+                "Records that an aggregator refused for what is in them, put aside",
+            ),
+            store_disk_full: counter("store_disk_full_total", "Commits to the buffer that failed for want of room"),
+            store_compactions: counter("store_compactions_total", "Times the buffer's file was made smaller"),
+            store_failing: gauge("store_failing", "1 while the disk takes no writes of the buffer"),
+            store_room_low: gauge("store_room_low", "1 while the buffer may not grow because the disk is nearly full"),
+            store_file_bytes: gauge("store_file_bytes", "Size of the buffer's file"),
+            peers: gauge("peers", "Members with a connection"),
             registry,
         }
     }

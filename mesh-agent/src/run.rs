@@ -204,15 +204,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
 
     let params = params(config, &member, boot, &opened);
     let agent = Agent::new(params, opened.resume, seed, clock.now());
-    let inbox = Inbox::new(
-        network.events,
-        outcomes,
-        store.persisted(),
-        uploads,
-        statements,
-        questions_seen,
-        shutdown.child_token(),
-    );
+    let inbox =
+        Inbox::new(network.events, outcomes, store.news(), uploads, statements, questions_seen, shutdown.child_token());
     let outlets = Outlets { mesh: network.commands, probes: requests, store: store.clone(), uploads: jobs, own };
     let driver = Driver::new(agent, clock, Arc::clone(&member.key), trust.mesh(), metrics, inbox, outlets);
     let driver = tokio::spawn(driver.run());

@@ -164,10 +164,12 @@ impl Uplink {
                 let wished = answer.retry_after.map(|wait| Span::seconds(wait.as_secs()));
                 UploadResult::Busy { retry_after: wished.unwrap_or(BUSY_DEFAULT) }
             }
-            400 | 401 | 403 | 413 | 415 | 422 => UploadResult::Refused,
+            // For what is in the batch; another batch may be welcome.
+            400 | 413 | 422 => UploadResult::Rejected,
+            401 | 403 | 415 => UploadResult::Refused,
             _ => UploadResult::Unreachable,
         };
-        if result == UploadResult::Refused {
+        if matches!(result, UploadResult::Refused | UploadResult::Rejected) {
             self.complain(answer, &problem());
         }
         result
@@ -193,6 +195,7 @@ const fn word(result: &UploadResult) -> &'static str {
         UploadResult::Busy { .. } => "busy",
         UploadResult::Unreachable => "unreachable",
         UploadResult::Refused => "refused",
+        UploadResult::Rejected => "rejected",
     }
 }
 

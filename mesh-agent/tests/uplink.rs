@@ -135,7 +135,7 @@ async fn what_is_sent_is_what_any_replica_can_check_and_every_answer_is_understo
         (409, None, br#"{"code":"gap","expected":9}"#.to_vec(), UploadResult::Gap { expected: Seq(9) }),
         (429, Some("7"), Vec::new(), UploadResult::Busy { retry_after: Span::seconds(7) }),
         (503, None, Vec::new(), UploadResult::Busy { retry_after: Span::seconds(30) }),
-        (422, None, br#"{"title":"no","detail":"because"}"#.to_vec(), UploadResult::Refused),
+        (422, None, br#"{"title":"no","detail":"because"}"#.to_vec(), UploadResult::Rejected),
         (401, None, b"not even JSON".to_vec(), UploadResult::Refused),
         (200, None, b"not what was asked for".to_vec(), UploadResult::Unreachable),
         (500, None, Vec::new(), UploadResult::Unreachable),

@@ -74,6 +74,30 @@ impl Block {
         Seq(self.first.0.saturating_add(u64::from(self.count())).saturating_sub(1))
     }
 
+    /// The same as two blocks: the numbers before `at`, and those from `at` on. `at` must be one of the block's numbers and
+    /// not its first; otherwise it is taken for the nearest that is, so that neither half is empty.
+    ///
+    /// # Panics
+    /// If the block covers only one number.
+    pub fn split(self, at: Seq) -> (Self, Self) {
+        let count = self.count();
+        assert!(count > 1, "one number cannot be cut in two");
+        let kept = u32::try_from(at.0.saturating_sub(self.first.0)).unwrap_or(u32::MAX).clamp(1, count - 1);
+        let second_first = Seq(self.first.0 + u64::from(kept));
+        let (one, other) = match self.content {
+            Content::Records(mut records) => {
+                let rest = records.split_off(usize::try_from(kept).unwrap_or(usize::MAX));
+                (Content::Records(records), Content::Records(rest))
+            }
+            Content::Dropped { count, reason } => {
+                (Content::Dropped { count: kept, reason }, Content::Dropped { count: count - kept, reason })
+            }
+        };
+        let Self { epoch, first, boot, written, renumbered, .. } = self;
+        let half = |first, content| Self { epoch, first, boot, written, renumbered, content };
+        (half(first, one), half(second_first, other))
+    }
+
     /// The bytes of the block.
     pub fn encode(&self) -> Vec<u8> {
         let mut targets = Vec::new();

@@ -30,7 +30,7 @@ pub struct CellFlip {
     pub to: CellState,
 }
 
-/// Why records were given up.
+/// Why records were given up. Variants are only ever added at the end: the number of a variant is on disk.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum DropReason {
     /// The buffer had reached its limit of bytes.
@@ -39,15 +39,21 @@ pub enum DropReason {
     DiskSlow,
     /// The stored bytes were damaged.
     Damaged,
+    /// An aggregator refused the record for good, for what is in it.
+    Rejected,
 }
 
 impl DropReason {
+    /// All of them, in the order of their numbers on disk.
+    pub const ALL: [Self; 4] = [Self::BufferFull, Self::DiskSlow, Self::Damaged, Self::Rejected];
+
     /// The word used in JSON, logs, metrics and the database.
     pub const fn name(self) -> &'static str {
         match self {
             Self::BufferFull => "buffer_full",
             Self::DiskSlow => "disk_slow",
             Self::Damaged => "damaged",
+            Self::Rejected => "rejected",
         }
     }
 }

@@ -55,7 +55,7 @@ pub enum Change {
         /// Last number of the new stream.
         last: Seq,
     },
-    /// Acknowledged numbers were forgotten.
+    /// Acknowledged numbers were forgotten, or a block was cut in two: the same numbers wait as before, or fewer.
     Discarded,
 }
 
@@ -153,6 +153,20 @@ impl Platter {
                 Change::Discarded
             }
             PersistOp::Renumber { epoch, from, into } => self.renumber(epoch, from, into),
+            PersistOp::Split { epoch, first, at, .. } => {
+                let (_, bytes) = self.blocks.remove(&(epoch, first)).expect("the agent splits what is there");
+                let halves = Block::decode(&bytes).expect("the agent wrote it").split(at);
+                for half in [halves.0, halves.1] {
+                    let bytes = half.encode();
+                    self.blocks.insert((epoch, half.first), (describe(&half, bytes.len()), bytes));
+                }
+                Change::Discarded
+            }
+            PersistOp::Quarantine { epoch, number, bytes } => {
+                let block = Block::decode(&bytes).expect("the agent wrote it");
+                self.blocks.insert((epoch, number), (describe(&block, bytes.len()), bytes));
+                Change::Dropped { epoch, first: number, last: number }
+            }
         }
     }
 

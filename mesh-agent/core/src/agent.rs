@@ -114,6 +114,9 @@ impl Agent {
             epochs: self.outbox.view(),
             buffered_bytes: self.outbox.bytes(),
             dropped_records: self.outbox.dropped(),
+            dropped_by_reason: self.outbox.dropped_by_reason(),
+            unpersisted_blocks: self.outbox.unpersisted(),
+            unpersisted_bytes: self.outbox.unpersisted_bytes(),
             not_measured,
             probes,
             acked_at: self.uploader.acked_at().map(|(_, wall)| wall),
@@ -157,6 +160,7 @@ impl Agent {
             Input::UploadFinished { epoch, result } => {
                 self.uploader.finished(now, epoch, result, &mut self.outbox, out);
             }
+            Input::DiskRoom { is_low } => self.outbox.set_disk_room(is_low),
             Input::AddressesChanged { mesh, probe } => self.membership.set_addresses(mesh, probe, out),
             Input::Shutdown => self.shut_down(now, out),
         }

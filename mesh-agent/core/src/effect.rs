@@ -83,6 +83,11 @@ pub enum Input {
         /// How.
         result: UploadResult,
     },
+    /// The file system of the buffer has little room left, or has room again.
+    DiskRoom {
+        /// Little room: the buffer may not grow.
+        is_low: bool,
+    },
     /// Where this host can be reached has changed.
     AddressesChanged {
         /// Multiaddresses of the mesh port.
@@ -116,8 +121,10 @@ pub enum UploadResult {
     },
     /// It did not reach an aggregator, or no answer came back.
     Unreachable,
-    /// An aggregator refused the batch for good; sending it again cannot help before somebody mends something.
+    /// An aggregator refused this agent; sending anything cannot help before somebody mends something.
     Refused,
+    /// An aggregator refused the batch for good for what is in it. The rest of the buffer may be welcome.
+    Rejected,
 }
 
 /// Everything that an agent can ask of its shell.
@@ -224,6 +231,27 @@ pub enum PersistOp {
         epoch: Epoch,
         /// Last number.
         up_to: Seq,
+    },
+    /// A block is written anew as two: the numbers before `at`, and those from `at` on.
+    Split {
+        /// Stream.
+        epoch: Epoch,
+        /// First number; the beginning of a block.
+        first: Seq,
+        /// Last number; the end of the same block.
+        last: Seq,
+        /// First number of the second block.
+        at: Seq,
+    },
+    /// A record that an aggregator refused is put aside, for whoever wants to look into it, and a tombstone takes its place.
+    /// The ledger notes it as dropped.
+    Quarantine {
+        /// Stream.
+        epoch: Epoch,
+        /// Its number; it is alone in its block.
+        number: Seq,
+        /// The encoded tombstone.
+        bytes: Vec<u8>,
     },
     /// The aggregator knows more of this epoch than this disk does. Re-write the blocks from number `from` on as a new
     /// epoch that begins at 1, marked as renumbered; the ledger of the old epoch notes where it ends.

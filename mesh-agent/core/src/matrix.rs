@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::id::{AgentId, Epoch, Incarnation, Seq};
 use everypath_protocol::member::Version;
+use everypath_protocol::record::DropReason;
 use everypath_protocol::row::{CELLS_MAX, Row};
 use everypath_protocol::sign::Verified;
 use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
@@ -147,6 +148,12 @@ pub struct View {
     pub buffered_bytes: u64,
     /// Records given up since the start.
     pub dropped_records: u64,
+    /// The same by reason, in the order of [`DropReason::ALL`].
+    pub dropped_by_reason: [u64; DropReason::ALL.len()],
+    /// Blocks handed to the disk and not confirmed.
+    pub unpersisted_blocks: usize,
+    /// Bytes of those: what of the results is only in memory.
+    pub unpersisted_bytes: u64,
     /// Probes that could not be measured since the start, by reason.
     pub not_measured: NotMeasuredCounts,
     /// Probes finished since the start.

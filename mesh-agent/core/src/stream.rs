@@ -25,6 +25,37 @@ pub struct Stream {
     acked: Seq,
     blocks: VecDeque<(StoredBlock, MonoTime)>,
     bytes: u64,
+    /// Up to this number lies something that an aggregator rejected: it is looked for by halves.
+    suspect: Option<Seq>,
+    /// How often the tombstone in front was rejected.
+    tombstone_rejections: u32,
+}
+
+/// What is left to do with a batch that was rejected for what is in it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Culprit {
+    /// One of several blocks; the next batch is half as long.
+    AmongBlocks,
+    /// One block; it must be split before the record from `at` on.
+    InBlock {
+        /// First number.
+        first: Seq,
+        /// Last number.
+        last: Seq,
+        /// First number of the second half.
+        at: Seq,
+    },
+    /// This record.
+    Record(Seq),
+    /// A tombstone, which holds nothing to refuse. Rejected this often.
+    Tombstone {
+        /// First number.
+        first: Seq,
+        /// Last number.
+        last: Seq,
+        /// How often.
+        times: u32,
+    },
 }
 
 /// What [`Stream::bury`] did.
@@ -53,6 +84,8 @@ impl Stream {
             acked: Seq(0),
             blocks: VecDeque::new(),
             bytes: 0,
+            suspect: None,
+            tombstone_rejections: 0,
         }
     }
 
@@ -98,6 +131,8 @@ impl Stream {
                 self.bytes -= u64::from(block.bytes);
                 self.blocks.pop_front();
             }
+            self.tombstone_rejections = 0;
+            self.suspect = self.suspect.filter(|until| *until > up_to);
         }
         is_news
     }
@@ -110,7 +145,7 @@ impl Stream {
         let mut batch: Option<(Seq, Seq)> = None;
         let mut bytes = 0;
         let oldest_at = self.oldest_at();
-        for (block, at) in &self.blocks {
+        for (block, at) in self.blocks.iter().take(self.blocks_max()) {
             // What was written before this start is sent apart from what came after it: if the aggregator knows more of
             // the former than we do, the disk was restored, and that must be seen before new records use those numbers.
             if oldest_at == Some(RESUMED) && *at != RESUMED {
@@ -126,6 +161,65 @@ impl Stream {
             batch = Some((first, block.last));
         }
         batch
+    }
+
+    /// Most blocks of the next batch: half of those among which something was rejected. The second half of them is known
+    /// to hold it once the first has passed, so it is halved again before it is sent.
+    fn blocks_max(&self) -> usize {
+        self.suspect.map_or(usize::MAX, |until| {
+            (self.blocks.iter().take_while(|(block, _)| block.last <= until).count() / 2).max(1)
+        })
+    }
+
+    /// Bytes of the blocks of `first ..= last`.
+    pub fn bytes_of(&self, first: Seq, last: Seq) -> u64 {
+        let blocks = self.blocks.iter().skip_while(|(block, _)| block.first < first);
+        blocks.take_while(|(block, _)| block.last <= last).map(|(block, _)| u64::from(block.bytes)).sum()
+    }
+
+    /// The batch `first ..= last` was rejected for what is in it.
+    pub fn rejected(&mut self, first: Seq, last: Seq) -> Option<Culprit> {
+        let (block, _) = *self.blocks.front().filter(|(block, _)| block.first == first)?;
+        if block.last < last {
+            self.suspect = Some(last);
+            return Some(Culprit::AmongBlocks);
+        }
+        if block.is_tombstone {
+            self.tombstone_rejections = self.tombstone_rejections.saturating_add(1);
+            return Some(Culprit::Tombstone { first, last, times: self.tombstone_rejections });
+        }
+        if first == last {
+            self.suspect = None;
+            return Some(Culprit::Record(first));
+        }
+        self.suspect = Some(last);
+        let at = Seq(first.0 + (last.0 - first.0).div_ceil(2));
+        self.split_front(at);
+        Some(Culprit::InBlock { first, last, at })
+    }
+
+    /// The sizes of the halves are known to the disk alone; each has its own header and names its own targets.
+    fn split_front(&mut self, at: Seq) {
+        const HEADER_BYTES: u32 = 64;
+        let (whole, written) = self.blocks.pop_front().expect("it was just rejected");
+        let bytes = (whole.bytes / 2).saturating_add(HEADER_BYTES);
+        self.bytes = self.bytes - u64::from(whole.bytes) + 2 * u64::from(bytes);
+        self.blocks.push_front((StoredBlock { first: at, bytes, ..whole }, written));
+        self.blocks.push_front((StoredBlock { last: Seq(at.0 - 1), bytes, ..whole }, written));
+    }
+
+    /// The block in front is a tombstone of so many bytes from now on.
+    pub fn bury_front(&mut self, bytes: usize) {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        if let Some((block, _)) = self.blocks.front_mut() {
+            self.bytes = self.bytes - u64::from(block.bytes) + u64::from(bytes);
+            *block = StoredBlock { bytes, holds_flips: false, is_tombstone: true, ..*block };
+        }
+    }
+
+    /// Bytes handed to the disk and not confirmed: they are in memory.
+    pub fn unpersisted_bytes(&self) -> u64 {
+        self.blocks.iter().rev().take(self.unpersisted).map(|(block, _)| u64::from(block.bytes)).sum()
     }
 
     /// A batch is on its way.
@@ -209,6 +303,8 @@ impl Stream {
         self.persisted = Seq(0);
         self.acked = Seq(0);
         self.unpersisted = 1;
+        self.suspect = None;
+        self.tombstone_rejections = 0;
         self.in_flight = None;
         self.sent_max = Seq(0);
         self.epoch = into;

@@ -7,6 +7,7 @@ mod exchange;
 mod limits;
 mod membership;
 mod outbox;
+mod poison;
 mod schedule;
 mod uploader;
 mod windows;

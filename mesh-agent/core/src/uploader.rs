@@ -5,9 +5,12 @@
 //! 2. After a success the aggregator's wish for a pause is kept, except for changes of state, which go at once.
 //! 3. After a failure the pause grows from 1 s, with jitter, to 5 s, or to what keeps a whole mesh below 200 attempts a
 //!    second, whichever is longer.
+//! 4. What is rejected for what is in it is looked for by halves and put aside ([`Outbox::rejected`]). Only the epoch it is
+//!    in has smaller batches meanwhile. While nothing at all is accepted this becomes slow: then rather the aggregator, or
+//!    something on the way to it, is at fault, and records should not be put aside by the thousand.
 
 use crate::effect::{Anomaly, Effect, Effects, UploadResult};
-use crate::outbox::Outbox;
+use crate::outbox::{Outbox, Rejection};
 use crate::random::{Random, Stream as RandomStream};
 use crate::stream::Stream;
 use everypath_protocol::batch::{BODY_BYTES_MAX, RECORDS_MAX};
@@ -22,6 +25,10 @@ const RETRY_AFTER_MAX: Span = Span::seconds(300);
 const BACKOFF_MIN: Span = Span::seconds(1);
 const BACKOFF_MAX_SMALL: Span = Span::seconds(5);
 const ATTEMPTS_PER_SECOND_MAX: u64 = 200;
+/// After this many rejections with nothing accepted in between, it looks as if everything were rejected: go on slowly.
+const REJECTIONS_SWIFT: u32 = 64;
+/// After this many go on very slowly. One block of which every record is rejected costs about 511.
+const REJECTIONS_SLOW: u32 = 1_024;
 /// A batch that was refused for good is tried again this seldom: somebody may have mended the aggregator.
 const REFUSED_PAUSE: Span = Span::seconds(60);
 
@@ -34,6 +41,8 @@ pub struct Uploader {
     pause_is_polite: bool,
     has_urgent: bool,
     failures: u32,
+    /// Since the last acknowledgement, of any epoch.
+    rejections: u32,
     mesh_size: u64,
     bytes_fresh: u64,
     bytes_old: u64,
@@ -50,6 +59,7 @@ impl Uploader {
             pause_is_polite: false,
             has_urgent: false,
             failures: 0,
+            rejections: 0,
             mesh_size: 1,
             bytes_fresh: 0,
             bytes_old: 0,
@@ -102,8 +112,9 @@ impl Uploader {
 
     /// Takes the end of an upload in.
     pub fn finished(&mut self, now: Now, epoch: Epoch, result: UploadResult, outbox: &mut Outbox, out: &mut Effects) {
-        let sent = outbox.stream_mut(epoch).and_then(|stream| stream.in_flight.take().map(|_| stream.sent_max()));
-        let Some(sent_max) = sent else {
+        let sent =
+            outbox.stream_mut(epoch).and_then(|stream| stream.in_flight.take().map(|sent| (sent, stream.sent_max())));
+        let Some(((first, last), sent_max)) = sent else {
             out.push(Effect::Anomaly(Anomaly::UnknownUpload));
             return;
         };
@@ -111,6 +122,7 @@ impl Uploader {
             UploadResult::Acked { acked, next_sync } => {
                 let was_down = self.failures > 0 || self.acked_at.is_none();
                 self.failures = 0;
+                self.rejections = 0;
                 self.acked_at = Some((now.mono, now.wall));
                 self.pause(now.mono, next_sync, true);
                 self.take_ack(epoch, sent_max, acked, outbox, out);
@@ -132,6 +144,15 @@ impl Uploader {
                 self.pause(now.mono, pause, false);
             }
             UploadResult::Refused => self.pause(now.mono, REFUSED_PAUSE, false),
+            UploadResult::Rejected => {
+                self.rejections = self.rejections.saturating_add(1);
+                let pause = match outbox.rejected(now, epoch, first, last, out) {
+                    Rejection::Narrowed if self.rejections <= REJECTIONS_SWIFT => Span::ZERO,
+                    Rejection::Narrowed if self.rejections <= REJECTIONS_SLOW => BACKOFF_MIN,
+                    Rejection::Narrowed | Rejection::Stuck => REFUSED_PAUSE,
+                };
+                self.pause(now.mono, pause, false);
+            }
         }
     }
 
@@ -174,7 +195,7 @@ impl Uploader {
         let Some(stream) = outbox.stream_mut(epoch) else { return false };
         let Some((first, last)) = stream.next_batch(BATCH_BYTES_MAX, RECORDS_MAX) else { return false };
         stream.send(first, last);
-        let bytes = stream.bytes().min(BATCH_BYTES_MAX);
+        let bytes = stream.bytes_of(first, last);
         if is_live {
             self.bytes_fresh += bytes;
         } else {

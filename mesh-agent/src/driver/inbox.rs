@@ -1,7 +1,7 @@
 //! Everything that can wake the driver.
 
 use crate::probe::Finished;
-use crate::store::PersistedMarks;
+use crate::store::{DiskNews, PersistedMarks};
 use crate::uplink::Uploaded;
 use everypath_protocol::id::{Epoch, Seq};
 use mesh_agent_core::Input;
@@ -9,7 +9,7 @@ use mesh_agent_core::effect::Statement;
 use mesh_agent_core::matrix::View;
 use std::collections::VecDeque;
 use std::time::Instant;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Somebody wants to see what the agent knows.
@@ -26,6 +26,11 @@ pub enum Event {
     ProbeFinished(Finished),
     /// Records are on disk.
     Persisted(Epoch, Seq),
+    /// The file system of the buffer has little room left, or has room again.
+    DiskRoom {
+        /// Little.
+        is_low: bool,
+    },
     /// An upload ended.
     Uploaded(Uploaded),
     /// Statements that the disk or an aggregator remembered, checked.
@@ -44,7 +49,7 @@ pub struct Inbox {
     /// From the prober.
     pub probes: mpsc::Receiver<Finished>,
     /// From the disk.
-    pub persisted: watch::Receiver<PersistedMarks>,
+    pub disk: DiskNews,
     /// From the uplink.
     pub uploads: mpsc::Receiver<Uploaded>,
     /// From greeter and memory.
@@ -56,6 +61,7 @@ pub struct Inbox {
     seen: PersistedMarks,
     news: VecDeque<(Epoch, Seq)>,
     is_shutdown_told: bool,
+    is_disk_low: bool,
 }
 
 impl Inbox {
@@ -63,7 +69,7 @@ impl Inbox {
     pub const fn new(
         mesh: mpsc::Receiver<Input>,
         probes: mpsc::Receiver<Finished>,
-        persisted: watch::Receiver<PersistedMarks>,
+        disk: DiskNews,
         uploads: mpsc::Receiver<Uploaded>,
         statements: mpsc::Receiver<Vec<Statement>>,
         questions: mpsc::Receiver<Question>,
@@ -72,7 +78,7 @@ impl Inbox {
         Self {
             mesh,
             probes,
-            persisted,
+            disk,
             uploads,
             statements,
             questions,
@@ -80,6 +86,7 @@ impl Inbox {
             seen: PersistedMarks::new(),
             news: VecDeque::new(),
             is_shutdown_told: false,
+            is_disk_low: false,
         }
     }
 
@@ -104,10 +111,11 @@ impl Inbox {
             Some(uploaded) = self.uploads.recv() => Event::Uploaded(uploaded),
             Some(statements) = self.statements.recv() => Event::Statements(statements),
             Some(question) = self.questions.recv() => Event::Question(question),
-            Ok(()) = self.persisted.changed() => {
+            Ok(()) = self.disk.persisted.changed() => {
                 self.read_marks();
                 self.persisted_news().unwrap_or(Event::Wakeup)
             }
+            Ok(()) = self.disk.state.changed() => self.room_news().unwrap_or(Event::Wakeup),
             () = timer => Event::Wakeup,
         }
     }
@@ -118,7 +126,7 @@ impl Inbox {
             self.is_shutdown_told = true;
             return Some(Event::Shutdown);
         }
-        if let Some(event) = self.persisted_news() {
+        if let Some(event) = self.persisted_news().or_else(|| self.room_news()) {
             return Some(event);
         }
         let probe = |inbox: &mut Self| inbox.probes.try_recv().ok().map(Event::ProbeFinished);
@@ -135,14 +143,19 @@ impl Inbox {
 
     /// What is new of what is on disk. Waiting for a change marks it as seen, so this must follow every wait.
     fn read_marks(&mut self) {
-        let marks = self.persisted.borrow_and_update();
+        let marks = self.disk.persisted.borrow_and_update();
         let is_news = |(epoch, last): &(&Epoch, &Seq)| self.seen.get(epoch).is_none_or(|seen| seen < *last);
         self.news.extend(marks.iter().filter(is_news).map(|(epoch, last)| (*epoch, *last)));
         self.seen.clone_from(&marks);
     }
 
+    fn room_news(&mut self) -> Option<Event> {
+        let is_low = self.disk.state.borrow_and_update().is_low;
+        (is_low != std::mem::replace(&mut self.is_disk_low, is_low)).then_some(Event::DiskRoom { is_low })
+    }
+
     fn persisted_news(&mut self) -> Option<Event> {
-        if self.persisted.has_changed().unwrap_or(false) {
+        if self.disk.persisted.has_changed().unwrap_or(false) {
             self.read_marks();
         }
         self.news.pop_front().map(|(epoch, last)| Event::Persisted(epoch, last))
@@ -152,6 +165,8 @@ impl Inbox {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::DiskState;
+    use tokio::sync::watch;
 
     fn marks(all: &[(u64, u64)]) -> PersistedMarks {
         all.iter().map(|(epoch, last)| (Epoch(*epoch), Seq(*last))).collect()
@@ -164,7 +179,7 @@ mod tests {
         let mut inbox = Inbox::new(
             mpsc::channel(1).1,
             mpsc::channel(1).1,
-            persisted,
+            DiskNews { persisted, state: watch::channel(DiskState::default()).1 },
             mpsc::channel(1).1,
             mpsc::channel(1).1,
             mpsc::channel(1).1,

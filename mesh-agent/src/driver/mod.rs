@@ -158,6 +158,10 @@ impl Driver {
                 Input::ProbeFinished { probe, outcome }
             }
             Event::Persisted(epoch, up_to) => Input::Persisted { epoch, up_to },
+            Event::DiskRoom { is_low } => {
+                tracing::info!(is_low, "room on the file system of the buffer");
+                Input::DiskRoom { is_low }
+            }
             Event::Uploaded((epoch, result)) => self.uploaded(epoch, result),
             Event::Statements(statements) => Input::Statements(statements),
             Event::Question(question) => return questions.push(question),

@@ -1,6 +1,5 @@
 use super::*;
 use crate::issuer::certify;
-use crate::store::PersistedMarks;
 use everypath_protocol::id::{AgentId, BootId, Epoch, Incarnation, ProbeId, Seq};
 use everypath_protocol::sign::Signer;
 use everypath_protocol::trust::mesh_of;
@@ -28,7 +27,7 @@ fn alone() -> Alone {
     let inbox = Inbox::new(
         mpsc::channel(1).1,
         mpsc::channel(1).1,
-        watch::channel(PersistedMarks::new()).1,
+        store.news(),
         mpsc::channel(1).1,
         mpsc::channel(1).1,
         mpsc::channel(1).1,

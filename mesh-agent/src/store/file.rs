@@ -1,19 +1,32 @@
 //! Making, opening and setting aside the buffer file.
+//!
+//! | file | for |
+//! |---|---|
+//! | `buffer.redb` | the buffer; it has this name only when it is complete |
+//! | `buffer.redb.tmp` | one that is being made; never the only copy of anything |
+//! | `buffer.redb.damaged-TIME` | one that could not be read; what could be saved of it is in the buffer. One is kept |
+//! | `buffer.reserve` | see [`super::reserve`] |
 
 use crate::clock;
-use crate::files::{self, FileError};
+use crate::files::FileError;
 use crate::metrics::Metrics;
+use crate::store::disk::{Disk, Handle, How, RealDisk};
+use crate::store::mend::Mender;
+use crate::store::overlay::Overlay;
+use crate::store::salvage::{Known, Salvage};
 use crate::store::tables::{self, TransactionError};
-use everypath_protocol::ledger::{BUFFER_FILE, LedgerEntry};
-use redb::{Builder, Database, DatabaseError, StorageError};
-use std::fs::{self, File};
+use everypath_protocol::ledger::BUFFER_FILE;
+use redb::{Builder, Database, DatabaseError};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// redb's default is 1 GiB; an agent's working set is the last few blocks.
 const CACHE_BYTES: usize = 2 * 1024 * 1024;
 /// What a damaged file's name begins with; the time follows. One is kept, for whoever wants to look into it.
 pub(crate) const DAMAGED_PREFIX: &str = "buffer.redb.damaged-";
+/// A larger one is not kept: it would take the disk's room from the buffer.
+const DAMAGED_BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Why the buffer cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -24,13 +37,27 @@ pub enum OpenStoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The disk refuses.
-    #[error("cannot open the buffer {}: {why}", path.display())]
+    /// The disk refuses. The file is as it was.
+    #[error("cannot open the buffer {}: {why}. Nothing in it was changed; mend the disk, or make room on it, and start again", path.display())]
     Disk {
         /// The file.
         path: PathBuf,
         /// What the disk said.
         why: String,
+    },
+    /// Nothing of it can be read, by somebody who may not set it aside.
+    #[error("the buffer {} cannot be read: {why}. The agent sets it aside at its next start and saves what it can", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        why: String,
+    },
+    /// There is none.
+    #[error("{} has no buffer: no agent has run with this data directory", path.display())]
+    Missing {
+        /// The data directory.
+        path: PathBuf,
     },
     /// See there.
     #[error(transparent)]
@@ -40,54 +67,96 @@ pub enum OpenStoreError {
     NoThread(io::Error),
 }
 
-/// What came of opening.
-pub(crate) enum Found {
-    Usable(Database),
-    /// It was set aside or never existed; this one is empty.
-    Fresh(Database),
+/// Where the buffer lies.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    pub(crate) disk: Arc<dyn Disk>,
+    pub(crate) dir: PathBuf,
 }
 
-/// Opens the buffer; makes it if it is not there; sets it aside and makes a new one if it cannot be read.
-pub(crate) fn open(dir: &Path, metrics: &Metrics) -> Result<Found, OpenStoreError> {
-    let path = dir.join(BUFFER_FILE);
-    // The rest of a start that was cut off before the rename; never the only copy of anything.
-    let _ = fs::remove_file(tmp_of(&path));
-    if !path.exists() {
-        return create(&path).map(Found::Fresh);
+impl Place {
+    pub(crate) fn real(dir: &Path) -> Self {
+        Self { disk: Arc::new(RealDisk), dir: dir.to_owned() }
     }
-    match open_existing(&path) {
-        Ok(database) => Ok(Found::Usable(database)),
+
+    pub(crate) fn buffer(&self) -> PathBuf {
+        self.dir.join(BUFFER_FILE)
+    }
+
+    fn tmp(&self) -> PathBuf {
+        self.dir.join(format!("{BUFFER_FILE}.tmp"))
+    }
+
+    /// Files that were set aside, the newest last.
+    pub(crate) fn damaged(&self) -> Vec<PathBuf> {
+        let mut names = self.disk.names(&self.dir).unwrap_or_default();
+        names.retain(|name| name.starts_with(DAMAGED_PREFIX));
+        names.sort();
+        names.into_iter().map(|name| self.dir.join(name)).collect()
+    }
+
+    fn refuses(&self, why: impl ToString) -> OpenStoreError {
+        OpenStoreError::Disk { path: self.buffer(), why: why.to_string() }
+    }
+}
+
+/// Opens the buffer; makes it if it is not there; sets it aside and makes a new one, with everything that can be saved, if
+/// it cannot be read, or if `is_unusable` says so.
+pub(crate) fn open(
+    place: &Place,
+    known: &Known,
+    mender: &Mender,
+    metrics: &Metrics,
+    is_unusable: Option<String>,
+) -> Result<Database, OpenStoreError> {
+    let path = place.buffer();
+    // The rest of a start that was cut off before the rename.
+    let _ = place.disk.remove(&place.tmp());
+    let Some(_) = place.disk.bytes(&path).map_err(|why| place.refuses(why))? else {
+        // Cut off while one was set aside, or there never was one.
+        let aside = place.damaged().pop();
+        return make(place, known, mender, metrics, aside.as_deref());
+    };
+    let opened = match is_unusable {
+        Some(why) => Err(Refused::Damaged(why)),
+        None => open_existing(place, Access::ReadWrite),
+    };
+    match opened {
+        Ok(database) => Ok(database),
         Err(Refused::InUse) => Err(OpenStoreError::InUse { path }),
-        Err(Refused::Disk(why)) => Err(OpenStoreError::Disk { path, why }),
+        Err(Refused::Disk(why)) => Err(place.refuses(why)),
         Err(Refused::Damaged(why)) => {
-            set_aside(dir, &path)?;
-            metrics.store_resets.inc();
-            tracing::error!(
-                file = %path.display(), why,
-                "the buffer cannot be read; it was set aside and a new one is begun. Results in it that were not yet sent are lost"
-            );
-            create(&path).map(Found::Fresh)
+            tracing::error!(file = %path.display(), why, "the buffer cannot be read; it is set aside and a new one is begun");
+            let aside = set_aside(place).map_err(|why| place.refuses(why))?;
+            make(place, known, mender, metrics, Some(&aside))
         }
     }
 }
 
-/// The accounts in a buffer that no agent has open. Nothing is set aside.
-pub(crate) fn accounts(dir: &Path) -> Result<Vec<LedgerEntry>, OpenStoreError> {
-    let path = dir.join(BUFFER_FILE);
-    let disk = |why: String| OpenStoreError::Disk { path: path.clone(), why };
-    let database = match open_existing(&path) {
-        Ok(database) => database,
-        Err(Refused::InUse) => return Err(OpenStoreError::InUse { path }),
-        Err(Refused::Damaged(why) | Refused::Disk(why)) => return Err(disk(why)),
-    };
-    let read = || -> Result<Vec<LedgerEntry>, TransactionError> { tables::accounts(&database.begin_write()?) };
-    read().map_err(|why| disk(why.to_string()))
+/// Opens the buffer to be read, whatever the disk says to writes: what redb writes stays in memory.
+pub(crate) fn open_to_read(place: &Place) -> Result<Database, OpenStoreError> {
+    let path = place.buffer();
+    if place.disk.bytes(&path).map_err(|why| place.refuses(why))?.is_none() {
+        return Err(OpenStoreError::Missing { path: place.dir.clone() });
+    }
+    match open_existing(place, Access::Read) {
+        Ok(database) => Ok(database),
+        Err(Refused::InUse) => Err(OpenStoreError::InUse { path }),
+        Err(Refused::Disk(why)) => Err(place.refuses(why)),
+        Err(Refused::Damaged(why)) => Err(OpenStoreError::Damaged { path, why }),
+    }
 }
 
 enum Refused {
     InUse,
     Damaged(String),
     Disk(String),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    ReadWrite,
 }
 
 fn builder() -> Builder {
@@ -97,18 +166,33 @@ fn builder() -> Builder {
     builder
 }
 
-fn open_existing(path: &Path) -> Result<Database, Refused> {
-    let owned = path.to_owned();
+fn open_existing(place: &Place, access: Access) -> Result<Database, Refused> {
+    let disk = |why: io::Error| Refused::Disk(why.to_string());
+    let file = place.disk.open(&place.buffer(), How::Existing).map_err(disk)?;
+    // redb would take an empty file for one that is to be made.
+    if file.len().map_err(disk)? == 0 {
+        return Err(Refused::Damaged("the file is empty".to_owned()));
+    }
+    let file = match access {
+        Access::Read => Handle(Box::new(Overlay::new(file).map_err(disk)?)),
+        Access::ReadWrite => Handle(file),
+    };
     // redb asserts in places where a damaged file leads it. On a thread of its own a panic is only an answer.
     let opened = std::thread::spawn(move || {
-        let database = builder().open(&owned).map_err(refused)?;
+        let database = builder().create_with_backend(file).map_err(refused)?;
         let usable = |database: &Database| -> Result<(), TransactionError> {
             let txn = database.begin_write()?;
-            tables::make_all(&txn)?;
-            txn.commit()?;
+            if tables::make_all(&txn)? {
+                txn.commit()?;
+            } else {
+                txn.abort()?;
+            }
             Ok(())
         };
-        usable(&database).map_err(|why| Refused::Damaged(why.to_string()))?;
+        usable(&database).map_err(|why| match why.is_disk() {
+            true => Refused::Disk(why.to_string()),
+            false => Refused::Damaged(why.to_string()),
+        })?;
         Ok(database)
     });
     opened.join().unwrap_or_else(|panic| Err(Refused::Damaged(crate::supervise::reason(panic.as_ref()).to_owned())))
@@ -119,44 +203,73 @@ fn refused(error: DatabaseError) -> Refused {
     if matches!(error, DatabaseError::DatabaseAlreadyOpen | DatabaseError::LockProtocolMismatch) {
         return Refused::InUse;
     }
-    // Of errors of the operating system these are what redb says of a file that is not one of its own, or ends early.
-    let is_content = |why: &io::Error| matches!(why.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof);
-    if let DatabaseError::Storage(StorageError::Io(why)) = &error
-        && !is_content(why)
-    {
-        return Refused::Disk(text);
-    }
-    Refused::Damaged(text)
+    let is_disk = matches!(&error, DatabaseError::Storage(why) if tables::is_disk(why));
+    if is_disk { Refused::Disk(text) } else { Refused::Damaged(text) }
 }
 
-fn tmp_of(path: &Path) -> PathBuf {
-    path.with_file_name(format!("{BUFFER_FILE}.tmp"))
-}
-
-/// A file that is complete before it has its name: a crash in between leaves nothing that cannot be opened.
-fn create(path: &Path) -> Result<Database, OpenStoreError> {
-    let tmp = tmp_of(path);
-    let disk = |why: &dyn std::fmt::Display| OpenStoreError::Disk { path: path.to_owned(), why: why.to_string() };
-    let database = builder().create(&tmp).map_err(|why| disk(&why))?;
-    let fill = || -> Result<(), TransactionError> {
+/// A new buffer that is complete before it has its name: a crash in between leaves nothing that cannot be opened. What can
+/// be saved of `aside` is in it from the start.
+fn make(
+    place: &Place,
+    known: &Known,
+    mender: &Mender,
+    metrics: &Metrics,
+    aside: Option<&Path>,
+) -> Result<Database, OpenStoreError> {
+    let (path, tmp) = (place.buffer(), place.tmp());
+    let salvage = aside.and_then(|aside| place.disk.open(aside, How::Existing).ok()).map(Salvage::scan);
+    let filled = || -> Result<_, TransactionError> {
+        let file = place.disk.open(&tmp, How::New).map_err(redb::StorageError::from)?;
+        let database = builder().create_with_backend(Handle(file))?;
         let mut txn = database.begin_write()?;
         txn.set_quick_repair(true);
         tables::make_all(&txn)?;
+        let saved = known.restore(&txn, salvage.as_ref(), mender)?;
         txn.commit()?;
-        Ok(())
+        Ok(saved)
     };
-    fill().map_err(|why| disk(&why))?;
-    drop(database);
-    File::open(&tmp).and_then(|file| file.sync_all()).map_err(FileError::io("sync", &tmp))?;
-    files::rename_durably(&tmp, path)?;
-    builder().open(path).map_err(|why| disk(&why))
+    let saved = filled().map_err(|why| {
+        let _ = place.disk.remove(&tmp);
+        place.refuses(why)
+    })?;
+    let named = place.disk.sync(&tmp).and_then(|()| place.disk.rename(&tmp, &path));
+    named.and_then(|()| place.disk.sync_dir(&place.dir)).map_err(|why| place.refuses(why))?;
+    if let Some(saved) = saved {
+        metrics.store_resets.inc();
+        metrics.store_salvaged_records.inc_by(saved.records);
+        metrics.store_damaged_records.inc_by(saved.lost);
+        tracing::error!(
+            note = "buffer_reset",
+            records_saved = saved.records,
+            records_lost = saved.lost,
+            epochs = saved.epochs,
+            "a new buffer was begun with what could be saved; each number that is known to be lost is noted as dropped"
+        );
+    }
+    tidy_aside(place, aside);
+    let file = place.disk.open(&path, How::Existing).map_err(|why| place.refuses(why))?;
+    builder().create_with_backend(Handle(file)).map_err(|why| place.refuses(why))
 }
 
-fn set_aside(dir: &Path, path: &Path) -> Result<(), FileError> {
-    let older = fs::read_dir(dir).into_iter().flatten().flatten();
-    for file in older.filter(|file| file.file_name().to_string_lossy().starts_with(DAMAGED_PREFIX)) {
-        let _ = fs::remove_file(file.path());
+/// Gives the buffer a name under which nobody opens it. Older ones go.
+fn set_aside(place: &Place) -> io::Result<PathBuf> {
+    let older = place.damaged();
+    // Names ascend even if the clock was set back, so that the newest is the last.
+    let after = older.iter().filter_map(|path| path.to_str()?.rsplit('-').next()?.parse().ok()).max().unwrap_or(0);
+    let time = (clock::wall().0 / 1_000_000).max(after + 1);
+    let aside = place.dir.join(format!("{DAMAGED_PREFIX}{time:012}"));
+    place.disk.rename(&place.buffer(), &aside)?;
+    place.disk.sync_dir(&place.dir)?;
+    Ok(aside)
+}
+
+/// Keeps the newest damaged file, if it is not too large and there is room.
+fn tidy_aside(place: &Place, kept: Option<&Path>) {
+    let has_room = place.disk.space(&place.dir).is_ok_and(|space| !space.is_low(false));
+    for path in place.damaged() {
+        let is_small = place.disk.bytes(&path).ok().flatten().is_some_and(|bytes| bytes <= DAMAGED_BYTES_MAX);
+        if Some(path.as_path()) != kept || !is_small || !has_room {
+            let _ = place.disk.remove(&path);
+        }
     }
-    let name = format!("{DAMAGED_PREFIX}{}", clock::wall().0 / 1_000_000);
-    files::rename_durably(path, &path.with_file_name(name))
 }

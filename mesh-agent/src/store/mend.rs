@@ -25,6 +25,11 @@ pub(crate) struct Whole {
 }
 
 impl Mender {
+    /// A block that this process writes now.
+    pub(crate) fn block(&self, epoch: Epoch, first: Seq, content: Content) -> Block {
+        Block { epoch, first, boot: self.boot, written: self.clock.now(), renumbered: false, content }
+    }
+
     /// The blocks of `first ..= last`.
     pub(crate) fn whole(
         &self,
@@ -74,7 +79,7 @@ impl Mender {
     ) -> Result<Option<(Seq, Seq)>, TransactionError> {
         let count = u32::try_from(last.0 - first.0 + 1).unwrap_or(u32::MAX);
         let content = Content::Dropped { count, reason: DropReason::Damaged };
-        let block = Block { epoch, first, boot: self.boot, written: self.clock.now(), renumbered: false, content };
+        let block = self.block(epoch, first, content);
         let bytes = block.encode();
         blocks.insert((epoch.0, first.0), bytes.as_slice())?;
         whole.damaged = whole.damaged.saturating_add(u64::from(count));

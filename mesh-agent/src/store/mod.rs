@@ -1,11 +1,24 @@
 //! The agent's buffer on disk; the only folder that names redb.
 //!
+//! Reading order: [`worker`] (the thread), [`queue`] and [`perform`] (orders), [`ops`] (changes and their account), [`file`]
+//! (opening and setting aside), [`salvage`], [`mend`] and [`overlay`] (damage and disks that refuse), [`disk`] (the seam
+//! below), [`compact`] and [`reserve`] (room), [`inspect`] (what people ask).
+//!
 //! One thread owns the file. Orders come through a bounded channel, in order; what waits is committed together. A full
 //! channel makes the driver wait: the agent itself bounds how much may be unwritten, and it would have to stop there.
 
+mod compact;
+mod disk;
 mod file;
+pub mod inspect;
+mod load;
 mod mend;
 mod ops;
+mod overlay;
+mod perform;
+mod queue;
+mod reserve;
+mod salvage;
 mod tables;
 mod worker;
 
@@ -17,6 +30,8 @@ pub use file::OpenStoreError;
 use crate::clock::Clock;
 use crate::files::{self, FileError};
 use crate::metrics::Metrics;
+use crate::store::file::Place;
+use crate::store::inspect::{BufferReport, FileReport, Verification};
 use everypath_protocol::id::{AgentId, BootId, Epoch, Incarnation, Seq};
 use everypath_protocol::ledger::{IDENTITY_FILE, Ledger, LedgerEntry};
 use everypath_protocol::member::MemberRecord;
@@ -36,6 +51,10 @@ pub const ORDERS_MAX: usize = 256;
 pub const MEMBERS_MAX: u64 = 16_384;
 /// Accounts of drained epochs that are kept for audits; the oldest go first.
 pub const LEDGER_ENTRIES_MAX: u64 = 4_096;
+/// Records that an aggregator refused and that are kept for whoever wants to look into them; the oldest go first.
+pub const QUARANTINE_RECORDS_MAX: usize = 1_024;
+/// Bytes of those.
+pub const QUARANTINE_BYTES_MAX: u64 = 1024 * 1024;
 /// 64 digits and a line end.
 const IDENTITY_BYTES_MAX: u64 = 128;
 /// Agents that one token can have admitted.
@@ -99,11 +118,30 @@ pub(crate) enum Order {
     Remember(Box<Verified<MemberRecord>>),
     Read { epoch: Epoch, first: Seq, last: Seq, reply: oneshot::Sender<Vec<u8>> },
     Ledger { reply: oneshot::Sender<Vec<LedgerEntry>> },
+    Report { reply: oneshot::Sender<BufferReport> },
     Token { id: TokenId, reply: oneshot::Sender<Option<TokenRow>> },
     SaveToken { id: TokenId, row: Box<TokenRow>, name: Option<(String, AgentId)>, reply: oneshot::Sender<()> },
     NameOwner { name: String, reply: oneshot::Sender<Option<AgentId>> },
     Flush { reply: oneshot::Sender<()> },
     Close { reply: oneshot::Sender<()> },
+}
+
+/// How the disk fares.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct DiskState {
+    /// So little room is left that the buffer may not grow.
+    pub is_low: bool,
+    /// Writing fails, for this reason, and is tried again.
+    pub failing: Option<String>,
+}
+
+/// What the disk tells by itself; each tells of every change.
+#[derive(Clone, Debug)]
+pub struct DiskNews {
+    /// Highest number on disk for each epoch.
+    pub persisted: watch::Receiver<PersistedMarks>,
+    /// How it fares.
+    pub state: watch::Receiver<DiskState>,
 }
 
 /// The store's thread is gone: the process is ending.
@@ -116,6 +154,8 @@ pub struct StoreClosed;
 pub struct Store {
     orders: mpsc::Sender<Order>,
     persisted: watch::Receiver<PersistedMarks>,
+    state: watch::Receiver<DiskState>,
+    place: Place,
     metrics: Metrics,
 }
 
@@ -126,14 +166,36 @@ impl Store {
     /// # Errors
     /// [`OpenStoreError`] if the file is in use, or the disk refuses.
     pub fn open(dir: &Path, boot: BootId, clock: Clock, metrics: &Metrics) -> Result<(Self, Opened), OpenStoreError> {
-        let (worker, opened) = worker::Worker::open(dir, boot, clock, metrics.clone())?;
+        let place = Place::real(dir);
+        let (worker, opened) = worker::Worker::open(place.clone(), boot, clock, metrics.clone())?;
         let (orders, waiting) = mpsc::channel(ORDERS_MAX);
         let (marks, persisted) = watch::channel(PersistedMarks::new());
+        let (tell, state) = watch::channel(worker.state());
         std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || worker.run(waiting, &marks))
+            .spawn(move || worker.run(waiting, &marks, &tell))
             .map_err(OpenStoreError::NoThread)?;
-        Ok((Self { orders, persisted, metrics: metrics.clone() }, opened))
+        Ok((Self { orders, persisted, state, place, metrics: metrics.clone() }, opened))
+    }
+
+    /// What the buffer of an agent that is not running holds. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`].
+    pub fn report_of(dir: &Path) -> Result<(BufferReport, FileReport), OpenStoreError> {
+        let place = Place::real(dir);
+        let database = file::open_to_read(&place)?;
+        let read = || -> Result<_, tables::TransactionError> { inspect::report(&database.begin_write()?) };
+        let report = read().map_err(|why| OpenStoreError::Damaged { path: place.buffer(), why: why.to_string() })?;
+        Ok((report, inspect::file_report(&place)))
+    }
+
+    /// Checks every block in the buffer of an agent that is not running. Nothing is changed.
+    ///
+    /// # Errors
+    /// [`OpenStoreError`].
+    pub fn verify(dir: &Path) -> Result<Verification, OpenStoreError> {
+        inspect::verify(&Place::real(dir))
     }
 
     /// The accounts of an agent that is not running.
@@ -145,7 +207,12 @@ impl Store {
         let text = public.and_then(|bytes| String::from_utf8(bytes).ok());
         let agent = text.and_then(|text| AgentId::parse(text.trim()));
         let agent = agent.ok_or_else(|| LedgerError::NoAgent { path: dir.to_owned() })?;
-        Ok(Ledger { agent, entries: file::accounts(dir)? })
+        let place = Place::real(dir);
+        let database = file::open_to_read(&place)?;
+        let read = || -> Result<_, tables::TransactionError> { tables::accounts(&database.begin_write()?) };
+        let damaged =
+            |why: tables::TransactionError| OpenStoreError::Damaged { path: place.buffer(), why: why.to_string() };
+        Ok(Ledger { agent, entries: read().map_err(damaged)? })
     }
 
     /// Hands a change over; waits if [`ORDERS_MAX`] are waiting already.
@@ -166,6 +233,16 @@ impl Store {
     /// Highest number on disk for each epoch; tells of every change.
     pub fn persisted(&self) -> watch::Receiver<PersistedMarks> {
         self.persisted.clone()
+    }
+
+    /// What the disk tells by itself.
+    pub fn news(&self) -> DiskNews {
+        DiskNews { persisted: self.persisted.clone(), state: self.state.clone() }
+    }
+
+    /// The file and the disk around it.
+    pub fn file_report(&self) -> FileReport {
+        inspect::file_report(&self.place)
     }
 
     async fn ask<T>(&self, order: impl FnOnce(oneshot::Sender<T>) -> Order) -> Result<T, StoreClosed> {
@@ -189,6 +266,14 @@ impl Store {
     /// [`StoreClosed`].
     pub async fn ledger(&self) -> Result<Vec<LedgerEntry>, StoreClosed> {
         self.ask(|reply| Order::Ledger { reply }).await
+    }
+
+    /// What the buffer holds.
+    ///
+    /// # Errors
+    /// [`StoreClosed`].
+    pub async fn report(&self) -> Result<BufferReport, StoreClosed> {
+        self.ask(|reply| Order::Report { reply }).await
     }
 
     /// What is kept of a token.

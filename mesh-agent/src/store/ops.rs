@@ -1,19 +1,36 @@
 //! Each change and its account, in one transaction.
 
-use crate::store::tables::{BLOCKS, Blocks, LEDGER, Ledger, ORDER, TransactionError, account, set_account};
-use crate::store::{LEDGER_ENTRIES_MAX, PersistedMarks};
+use crate::store::mend::Mender;
+use crate::store::tables::{BLOCKS, Blocks, LEDGER, Ledger, ORDER, QUARANTINE, TransactionError, account, set_account};
+use crate::store::{LEDGER_ENTRIES_MAX, PersistedMarks, QUARANTINE_BYTES_MAX, QUARANTINE_RECORDS_MAX};
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::id::{Epoch, Seq};
 use everypath_protocol::ledger::LedgerEntry;
 use mesh_agent_core::effect::PersistOp;
 use redb::{ReadableTable, ReadableTableMetadata, WriteTransaction};
 
-/// Applies one change; `marks` learns what will be on disk once the transaction is.
+/// Whose account a change touches, and the first and last number whose blocks it alters. What it alters must not be read
+/// before it is done.
+pub(crate) const fn altered(op: &PersistOp) -> (Epoch, Option<(Seq, Seq)>) {
+    match op {
+        // New blocks are read only once they are known to be there, and what is acknowledged never again.
+        PersistOp::Append { epoch, .. } | PersistOp::Discard { epoch, .. } => (*epoch, None),
+        PersistOp::Replace { epoch, first, last, .. } | PersistOp::Split { epoch, first, last, .. } => {
+            (*epoch, Some((*first, *last)))
+        }
+        PersistOp::Quarantine { epoch, number, .. } => (*epoch, Some((*number, *number))),
+        PersistOp::Renumber { epoch, from, .. } => (*epoch, Some((*from, Seq(u64::MAX)))),
+    }
+}
+
+/// Applies one change; `marks` learns what will be on disk once the transaction is. Returns how many numbers had to be given
+/// up for damage on the way.
 pub(crate) fn apply(
     txn: &WriteTransaction,
     op: &PersistOp,
+    mender: &Mender,
     marks: &mut PersistedMarks,
-) -> Result<(), TransactionError> {
+) -> Result<u64, TransactionError> {
     let mut blocks = txn.open_table(BLOCKS)?;
     let mut ledger = txn.open_table(LEDGER)?;
     match op {
@@ -30,7 +47,10 @@ pub(crate) fn apply(
         PersistOp::Replace { epoch, first, last, bytes } => {
             let mut entry = entry_of(txn, &mut ledger, *epoch)?;
             blocks.retain_in((epoch.0, first.0)..=(epoch.0, last.0), |_, _| false)?;
-            blocks.insert((epoch.0, first.0), bytes.as_slice())?;
+            // Acknowledged meanwhile if the disk was full and acknowledgements were let through first.
+            if *last > entry.acked {
+                blocks.insert((epoch.0, first.0), bytes.as_slice())?;
+            }
             entry.last = entry.last.max(*last);
             entry.drop_range(*first, *last);
             set_account(&mut ledger, &entry)?;
@@ -41,21 +61,99 @@ pub(crate) fn apply(
             entry.acked = entry.acked.max(*up_to);
             set_account(&mut ledger, &entry)?;
         }
-        PersistOp::Renumber { epoch, from, into } => {
-            let mut old = entry_of(txn, &mut ledger, *epoch)?;
-            let mut new = entry_of(txn, &mut ledger, *into)?;
-            let dropped = renumber(&mut blocks, *epoch, *from, *into)?;
-            old.moved_from = Some(old.moved_from.map_or(*from, |before| before.min(*from)));
-            new.last = new.last.max(dropped.last);
-            for (first, last) in dropped.ranges {
-                new.drop_range(first, last);
+        PersistOp::Split { epoch, first, at, .. } => split(&mut blocks, *epoch, *first, *at)?,
+        PersistOp::Quarantine { epoch, number, bytes } => {
+            let mut entry = entry_of(txn, &mut ledger, *epoch)?;
+            let refused = blocks.remove((epoch.0, number.0))?.map(|bytes| bytes.value().to_vec());
+            // What is damaged is of no use to whoever looks into it.
+            if let Some(refused) = refused.filter(|bytes| Block::decode(bytes).is_ok()) {
+                put_aside(txn, &refused)?;
             }
-            set_account(&mut ledger, &old)?;
-            set_account(&mut ledger, &new)?;
-            mark(marks, *into, new.last);
+            if *number > entry.acked {
+                blocks.insert((epoch.0, number.0), bytes.as_slice())?;
+            }
+            entry.drop_range(*number, *number);
+            set_account(&mut ledger, &entry)?;
+        }
+        PersistOp::Renumber { epoch, from, into } => {
+            // A table can be open once; mending opens them, too.
+            drop((blocks, ledger));
+            return renumber(txn, *epoch, *from, *into, mender, marks);
         }
     }
+    Ok(0)
+}
+
+/// What is damaged stays as it is: reading either half mends it.
+fn split(blocks: &mut Blocks<'_>, epoch: Epoch, first: Seq, at: Seq) -> Result<(), TransactionError> {
+    let whole = blocks.get((epoch.0, first.0))?.and_then(|bytes| Block::decode(bytes.value()).ok());
+    if let Some(whole) = whole.filter(|whole| whole.epoch == epoch && first < at && at <= whole.last()) {
+        let (one, other) = whole.split(at);
+        blocks.insert((epoch.0, one.first.0), one.encode().as_slice())?;
+        blocks.insert((epoch.0, other.first.0), other.encode().as_slice())?;
+    }
     Ok(())
+}
+
+/// Keeps what was refused, within the limits; the oldest go first.
+fn put_aside(txn: &WriteTransaction, refused: &[u8]) -> Result<(), TransactionError> {
+    let mut quarantine = txn.open_table(QUARANTINE)?;
+    let next = quarantine.last()?.map_or(0, |(place, _)| place.value().saturating_add(1));
+    quarantine.insert(next, refused)?;
+    let mut sizes = Vec::new();
+    for row in quarantine.iter()? {
+        let (place, bytes) = row?;
+        sizes.push((place.value(), u64::try_from(bytes.value().len()).unwrap_or(u64::MAX)));
+    }
+    let mut bytes: u64 = sizes.iter().map(|(_, bytes)| bytes).sum();
+    let mut count = sizes.len();
+    for (place, size) in sizes {
+        if count <= QUARANTINE_RECORDS_MAX && bytes <= QUARANTINE_BYTES_MAX {
+            break;
+        }
+        quarantine.remove(place)?;
+        count -= 1;
+        bytes -= size;
+    }
+    Ok(())
+}
+
+/// Writes the blocks from number `from` on again as `into`, beginning at 1, and removes the old ones. Damaged blocks move as
+/// tombstones: the agent has counted their numbers and will ask for those behind them.
+fn renumber(
+    txn: &WriteTransaction,
+    epoch: Epoch,
+    from: Seq,
+    into: Epoch,
+    mender: &Mender,
+    marks: &mut PersistedMarks,
+) -> Result<u64, TransactionError> {
+    let (mut old, mut new) = {
+        let mut ledger = txn.open_table(LEDGER)?;
+        let old = entry_of(txn, &mut ledger, epoch)?;
+        // In the order of epochs the old one must be there before the new one.
+        set_account(&mut ledger, &old)?;
+        (old, entry_of(txn, &mut ledger, into)?)
+    };
+    let whole = mender.whole(txn, epoch, from, old.last)?;
+    // Mending noted what is gone under the old numbers; it is given up under the new ones.
+    let mut blocks = txn.open_table(BLOCKS)?;
+    blocks.retain_in((epoch.0, 0)..=(epoch.0, u64::MAX), |_, _| false)?;
+    for (block, _) in whole.blocks {
+        let first = Seq(block.first.0 - from.0 + 1);
+        let moved = Block { epoch: into, first, renumbered: true, ..block };
+        if matches!(moved.content, Content::Dropped { .. }) {
+            new.drop_range(first, moved.last());
+        }
+        new.last = new.last.max(moved.last());
+        blocks.insert((into.0, first.0), moved.encode().as_slice())?;
+    }
+    old.moved_from = Some(old.moved_from.map_or(from, |before| before.min(from)));
+    let mut ledger = txn.open_table(LEDGER)?;
+    set_account(&mut ledger, &old)?;
+    set_account(&mut ledger, &new)?;
+    mark(marks, into, new.last);
+    Ok(whole.damaged)
 }
 
 fn mark(marks: &mut PersistedMarks, epoch: Epoch, last: Seq) {
@@ -114,50 +212,4 @@ fn discard(blocks: &mut Blocks<'_>, epoch: Epoch, up_to: Seq) -> Result<(), Tran
         blocks.retain_in(reach, |candidate, _| goes_beyond && candidate == key)?;
     }
     Ok(())
-}
-
-struct Moved {
-    last: Seq,
-    ranges: Vec<(Seq, Seq)>,
-}
-
-/// Writes the blocks from number `from` on again as `into`, beginning at 1, and removes the old ones.
-fn renumber(blocks: &mut Blocks<'_>, epoch: Epoch, from: Seq, into: Epoch) -> Result<Moved, TransactionError> {
-    let mut moved = Moved { last: Seq(0), ranges: Vec::new() };
-    let keys: Vec<u64> = blocks
-        .range((epoch.0, 0)..=(epoch.0, u64::MAX))?
-        .map(|row| row.map(|(key, _)| key.value().1))
-        .collect::<Result<_, _>>()?;
-    for first in keys {
-        let Some(bytes) = blocks.remove((epoch.0, first))? else { continue };
-        // A damaged block cannot be moved; it leaves no hole, because the new numbers have never been promised.
-        let block = Block::decode(bytes.value()).ok();
-        drop(bytes);
-        let Some(block) = block.and_then(|block| without_before(block, from)) else { continue };
-        let first = moved.last.next();
-        let block = Block { epoch: into, first, renumbered: true, ..block };
-        moved.last = block.last();
-        if matches!(block.content, Content::Dropped { .. }) {
-            moved.ranges.push((first, moved.last));
-        }
-        blocks.insert((into.0, first.0), block.encode().as_slice())?;
-    }
-    Ok(moved)
-}
-
-/// What of `block` has a number of at least `from`.
-fn without_before(block: Block, from: Seq) -> Option<Block> {
-    let skipped = from.0.saturating_sub(block.first.0);
-    if skipped >= u64::from(block.count()) {
-        return None;
-    }
-    let content = match block.content {
-        Content::Records(records) => {
-            Content::Records(records.into_iter().skip(usize::try_from(skipped).unwrap_or(usize::MAX)).collect())
-        }
-        Content::Dropped { count, reason } => {
-            Content::Dropped { count: count.saturating_sub(u32::try_from(skipped).unwrap_or(u32::MAX)), reason }
-        }
-    };
-    Some(Block { content, first: block.first.max(from), ..block })
 }

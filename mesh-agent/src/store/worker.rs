@@ -1,128 +1,302 @@
 //! The thread that owns the file: takes orders, commits what waits together, and does not give up on a bad disk.
+//!
+//! 1. Everything that waits is one transaction. If the disk refuses it, it is tried again every second with the file opened
+//!    anew, because redb's handle is of no use after an error.
+//! 2. Meanwhile what needs no writing goes on: stretches that are whole on disk and that no waiting change alters can be
+//!    read, accounts can be asked for, and the process can end. So results that are on disk are still sent.
+//! 3. On a full disk the reserve is given up and acknowledgements are let through first, because they make room.
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
-use crate::store::file::{self, Found, OpenStoreError};
-use crate::store::mend::{Mender, Whole};
-use crate::store::ops;
-use crate::store::tables::{self, INCARNATION, LEDGER, MEMBERS, META, NAMES, ORDER, TOKENS, TransactionError, account};
-use crate::store::{MEMBERS_MAX, Opened, Order, PersistedMarks, TokenRow};
-use everypath_protocol::block::Content;
-use everypath_protocol::codec;
-use everypath_protocol::id::{BootId, Epoch, Incarnation, Seq};
+use crate::store::disk::Space;
+use crate::store::file::{self, OpenStoreError, Place};
+use crate::store::load::{self, Loaded};
+use crate::store::mend::Mender;
+use crate::store::perform::{Answer, Progress, answer_to, perform};
+use crate::store::queue::Queue;
+use crate::store::salvage::Known;
+use crate::store::tables::{LEDGER, TransactionError, account};
+use crate::store::{DiskState, Opened, Order, PersistedMarks, compact, ops, reserve};
+use everypath_protocol::id::{BootId, Epoch, Seq};
 use everypath_protocol::ledger::LedgerEntry;
-use everypath_protocol::member::{self, MemberRecord};
-use everypath_protocol::record::Record;
-use everypath_protocol::sign::{Document, Signed};
-use mesh_agent_core::Resume;
-use mesh_agent_core::params::{StoredBlock, StoredEpoch};
-use redb::{Database, ReadableTable, ReadableTableMetadata, WriteTransaction};
+use everypath_protocol::time::{MonoTime, Span};
+use mesh_agent_core::effect::PersistOp;
+use redb::{Database, WriteTransaction};
+use std::collections::BTreeSet;
 use std::panic::AssertUnwindSafe;
-use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 /// Pause before a failed commit is tried again with the file opened anew.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
-/// Most orders in one transaction: what fits in the channel, so that a burst costs one commit.
-const GROUP_MAX: usize = super::ORDERS_MAX;
+const RETRY_PAUSE: Span = Span::seconds(1);
+/// With less free than this the disk is full for redb, whatever its errors say.
+const FULL_BELOW: u64 = 256 * 1024;
+/// Looked after this often: room on the disk, the reserve, the size of the file.
+const CARE_INTERVAL: Span = Span::seconds(5);
 /// Epochs of which the highest number on disk is told.
 const MARKS_MAX: usize = 64;
-/// A member record with its signature.
-const MEMBER_BYTES_MAX: usize = MemberRecord::BYTES_MAX + 256;
-/// A token with everyone it admitted, each with a certificate of about 300 bytes.
-const TOKEN_BYTES_MAX: usize = super::REDEEMED_MAX * 1024;
+/// A file that can be opened and still not be used this often in a row is set aside.
+const UNUSABLE_MAX: u32 = 3;
+
+/// The disk does not take what waits.
+#[derive(Debug)]
+struct Failing {
+    since: MonoTime,
+    next_try: MonoTime,
+    why: String,
+    /// Failures in a row that are not the disk's.
+    unusable: u32,
+}
 
 /// See the module.
 pub(crate) struct Worker {
-    dir: PathBuf,
+    place: Place,
+    mender: Mender,
+    clock: Clock,
+    metrics: Metrics,
     /// `None` after a failure, until it is opened again.
     database: Option<Database>,
-    mender: Mender,
-    metrics: Metrics,
+    /// While writing fails: the file as it was when it failed, to be read.
+    to_read: Option<Database>,
+    /// What must be in a new file if this one is lost.
+    known: Known,
+    queue: Queue,
+    failing: Option<Failing>,
+    space: Option<Space>,
+    is_low: bool,
+    cared_at: MonoTime,
+    compactor: compact::Compactor,
+}
+
+/// What a round has brought.
+#[derive(Debug, Default)]
+pub(crate) struct Round {
+    /// Newly on disk.
+    pub(crate) marks: PersistedMarks,
+    /// The last order of all was taken.
+    pub(crate) is_closed: bool,
 }
 
 impl Worker {
     pub(crate) fn open(
-        dir: &Path,
+        place: Place,
         boot: BootId,
         clock: Clock,
         metrics: Metrics,
     ) -> Result<(Self, Opened), OpenStoreError> {
-        let (Found::Usable(database) | Found::Fresh(database)) = file::open(dir, &metrics)?;
         let mender = Mender { boot, clock };
-        let mut worker = Self { dir: dir.to_owned(), database: Some(database), mender, metrics };
-        let opened = worker.transact(|worker, txn| worker.load(txn)).map_err(|why| OpenStoreError::Disk {
-            path: dir.join(everypath_protocol::ledger::BUFFER_FILE),
-            why: why.to_string(),
-        })?;
-        Ok((worker, opened))
+        let mut worker = Self {
+            place,
+            mender,
+            clock,
+            metrics,
+            database: None,
+            to_read: None,
+            known: Known::default(),
+            queue: Queue::default(),
+            failing: None,
+            space: None,
+            is_low: false,
+            cared_at: MonoTime(0),
+            compactor: compact::Compactor::default(),
+        };
+        let loaded = worker.load_or_mend()?;
+        worker.known = Known { incarnation: loaded.opened.incarnation, accounts: loaded.accounts };
+        worker.note_damage(loaded.damaged);
+        worker.care(clock.mono());
+        Ok((worker, loaded.opened))
     }
 
-    pub(crate) fn run(mut self, mut orders: mpsc::Receiver<Order>, marks: &watch::Sender<PersistedMarks>) {
-        while let Some(first) = orders.blocking_recv() {
-            let mut group = vec![first];
-            while group.len() < GROUP_MAX {
-                let Ok(next) = orders.try_recv() else { break };
-                group.push(next);
+    /// Opens and reads everything. A full disk gets the reserve; a file that can be opened and not be read is set aside.
+    fn load_or_mend(&mut self) -> Result<Loaded, OpenStoreError> {
+        let mut is_unusable = None;
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let opened = self.reopen(is_unusable.take());
+            let tried = opened.and_then(|()| self.transact(|worker, txn| Ok((load::load(txn, &worker.mender)?, true))));
+            let why = match tried {
+                Ok(loaded) => return Ok(loaded),
+                Err(why) => why,
+            };
+            self.database = None;
+            let is_disk = why.is_disk();
+            let may_try_again = attempts < 3 && (!is_disk || self.make_room(why.is_full()));
+            if !may_try_again {
+                let text = why.to_string();
+                let TransactionError::Open(why) = why else {
+                    return Err(OpenStoreError::Disk { path: self.place.buffer(), why: text });
+                };
+                return Err(*why);
             }
-            let (answers, learned) = self.until_committed(&group);
-            if !learned.is_empty() {
-                marks.send_modify(|known| merge(known, learned));
+            if !is_disk {
+                is_unusable = Some(why.to_string());
             }
-            let is_last = group.iter().any(|order| matches!(order, Order::Close { .. }));
-            if is_last {
-                // Let go of the file before anyone is told so.
-                self.database = None;
-                orders.close();
+        }
+    }
+
+    /// Gives the reserve up if the disk is full. Returns whether that made room.
+    fn make_room(&self, is_full: bool) -> bool {
+        let is_full = is_full || self.place.disk.space(&self.place.dir).is_ok_and(|space| space.free < FULL_BELOW);
+        is_full && reserve::give_up(&self.place)
+    }
+
+    pub(crate) fn run(
+        mut self,
+        mut orders: mpsc::Receiver<Order>,
+        marks: &watch::Sender<PersistedMarks>,
+        state: &watch::Sender<DiskState>,
+    ) {
+        // For waiting on a channel and a time at once.
+        let timer = tokio::runtime::Builder::new_current_thread().enable_time().build();
+        let timer = timer.expect("a runtime with nothing but a timer asks nothing of the system");
+        loop {
+            let wait = Duration::from_nanos(self.wakes_at().since(self.clock.mono()).0);
+            if self.queue.is_full() {
+                // Whoever has more waits: see the constant.
+                timer.block_on(tokio::time::sleep(wait));
+            } else {
+                match timer.block_on(async { tokio::time::timeout(wait, orders.recv()).await }) {
+                    Ok(Some(order)) => self.take(order),
+                    // Everyone who could ask is gone.
+                    Ok(None) => self.queue.close(),
+                    Err(_) => {}
+                }
             }
-            for (order, answer) in group.into_iter().zip(answers) {
-                answer_to(order, answer);
+            while !self.queue.is_full()
+                && let Ok(order) = orders.try_recv()
+            {
+                self.take(order);
             }
-            if is_last {
+            let round = self.round();
+            if !round.marks.is_empty() {
+                marks.send_modify(|known| merge(known, round.marks));
+            }
+            state.send_if_modified(|told| replace(told, self.state()));
+            if round.is_closed {
                 return;
             }
         }
     }
 
-    /// One transaction for all of `group`, tried until the disk takes it. There is nothing better to do: the driver waits
-    /// behind the full channel, the agent counts what it cannot hand over, and the metric says why.
-    fn until_committed(&mut self, group: &[Order]) -> (Vec<Answer>, PersistedMarks) {
-        loop {
-            let tried = self.transact(|worker, txn| {
-                let mut marks = PersistedMarks::new();
-                let answers = group.iter().map(|order| worker.perform(txn, order, &mut marks));
-                let answers = answers.collect::<Result<Vec<_>, _>>()?;
-                Ok((answers, marks))
-            });
-            match tried {
-                Ok(done) => return done,
-                Err(why) => {
-                    self.metrics.store_retries.inc();
-                    tracing::warn!(%why, "the buffer could not be written; trying again with the file opened anew");
-                    self.database = None;
-                    std::thread::park_timeout(RETRY_PAUSE);
-                }
-            }
+    /// Takes one order in.
+    pub(crate) fn take(&mut self, order: Order) {
+        if self.failing.is_some() && matches!(order, Order::Remember(_)) {
+            // It will be heard of again.
+            self.metrics.queue_full.with_label_values(&["remember"]).inc();
+            return;
         }
+        self.queue.push(order);
     }
 
-    fn transact<T>(
-        &mut self,
-        body: impl FnOnce(&Self, &WriteTransaction) -> Result<T, TransactionError>,
-    ) -> Result<T, TransactionError> {
-        if self.database.is_none() {
-            let reopened =
-                file::open(&self.dir, &self.metrics).map_err(|why| TransactionError::Reopen(why.to_string()))?;
-            let (Found::Usable(database) | Found::Fresh(database)) = reopened;
-            self.database = Some(database);
+    /// Does what can be done now.
+    pub(crate) fn round(&mut self) -> Round {
+        let now = self.clock.mono();
+        let mut round = Round::default();
+        let is_last = self.queue.has_close();
+        let may_try = self.failing.as_ref().is_none_or(|failing| now >= failing.next_try);
+        if (may_try || is_last) && !self.queue.is_empty() {
+            match self.commit() {
+                Ok(marks) => round.marks = marks,
+                Err(why) => self.failed(now, &why),
+            }
         }
-        let database = self.database.as_ref().expect("it was opened above");
+        if self.failing.is_some() {
+            self.answer_readers();
+            self.metrics.store_failing.set(1);
+        }
+        if now >= self.cared_at + CARE_INTERVAL {
+            self.care(now);
+        }
+        if is_last {
+            self.let_go();
+            round.is_closed = true;
+        }
+        round
+    }
+
+    fn wakes_at(&self) -> MonoTime {
+        let care = self.cared_at + CARE_INTERVAL;
+        self.failing.as_ref().map_or(care, |failing| care.min(failing.next_try))
+    }
+
+    /// Everything that waits in one transaction; answered only after it.
+    fn commit(&mut self) -> Result<PersistedMarks, TransactionError> {
+        if self.database.is_none() {
+            let is_unusable = self.failing.as_ref().filter(|failing| failing.unusable >= UNUSABLE_MAX);
+            self.reopen(is_unusable.map(|failing| failing.why.clone()))?;
+        }
+        let orders = self.queue.take_all();
+        let tried = self.transact(|worker, txn| worker.perform_all(txn, orders.iter()));
+        let (answers, progress, accounts) = match tried {
+            Ok(done) => done,
+            Err(why) => {
+                self.queue.put_back(orders);
+                return Err(why);
+            }
+        };
+        self.recover();
+        self.learn(accounts);
+        self.note_damage(progress.damaged);
+        self.metrics.store_quarantined_records.inc_by(progress.quarantined);
+        // Let go of the file before anyone is told that it is closed.
+        if orders.iter().any(|order| matches!(order, Order::Close { .. })) {
+            self.database = None;
+            self.queue.close();
+        }
+        for (order, answer) in orders.into_iter().zip(answers) {
+            answer_to(order, answer);
+        }
+        Ok(progress.marks)
+    }
+
+    #[expect(clippy::type_complexity, reason = "the three things that a transaction leaves, for one caller")]
+    fn perform_all<'orders>(
+        &self,
+        txn: &WriteTransaction,
+        orders: impl Iterator<Item = &'orders Order>,
+    ) -> Result<((Vec<Answer>, Progress, Vec<LedgerEntry>), bool), TransactionError> {
+        let mut progress = Progress::default();
+        let mut answers = Vec::new();
+        let mut touched: BTreeSet<Epoch> = BTreeSet::new();
+        for order in orders {
+            answers.push(perform(txn, order, &self.mender, &self.metrics, &mut progress)?);
+            if let Order::Persist(op) = order {
+                touched.insert(ops::altered(op).0);
+            }
+            if let Order::Persist(PersistOp::Renumber { into: epoch, .. }) | Order::Read { epoch, .. } = order {
+                touched.insert(*epoch);
+            }
+        }
+        let ledger = txn.open_table(LEDGER)?;
+        let accounts = touched.into_iter().map(|epoch| account(&ledger, epoch)).collect::<Result<Vec<_>, _>>()?;
+        let is_dirty = progress.is_dirty;
+        Ok(((answers, progress, accounts.into_iter().flatten().collect()), is_dirty))
+    }
+
+    fn reopen(&mut self, is_unusable: Option<String>) -> Result<(), TransactionError> {
+        self.to_read = None;
+        self.database = None;
+        let opened = file::open(&self.place, &self.known, &self.mender, &self.metrics, is_unusable);
+        self.database = Some(opened.map_err(|why| TransactionError::Open(Box::new(why)))?);
+        Ok(())
+    }
+
+    /// One transaction. `body` says whether there is anything to commit.
+    fn transact<T>(
+        &self,
+        body: impl FnOnce(&Self, &WriteTransaction) -> Result<(T, bool), TransactionError>,
+    ) -> Result<T, TransactionError> {
+        let database = self.database.as_ref().expect("whoever calls has opened it");
         let attempt = AssertUnwindSafe(|| {
             let mut txn = database.begin_write()?;
             txn.set_quick_repair(true);
-            let outcome = body(self, &txn)?;
-            txn.commit()?;
+            let (outcome, is_dirty) = body(self, &txn)?;
+            if is_dirty {
+                txn.commit()?;
+            } else {
+                txn.abort()?;
+            }
             Ok(outcome)
         });
         std::panic::catch_unwind(attempt).unwrap_or_else(|panic| {
@@ -130,127 +304,135 @@ impl Worker {
         })
     }
 
-    fn perform(
-        &self,
-        txn: &WriteTransaction,
-        order: &Order,
-        marks: &mut PersistedMarks,
-    ) -> Result<Answer, TransactionError> {
-        Ok(match order {
-            Order::Persist(op) => {
-                ops::apply(txn, op, marks)?;
-                Answer::Done
+    fn failed(&mut self, now: MonoTime, why: &TransactionError) {
+        self.metrics.store_retries.inc();
+        self.database = None;
+        self.to_read = None;
+        let failing = self.failing.get_or_insert_with(|| {
+            tracing::warn!(%why, "the buffer could not be written; it is tried again every second with the file opened anew");
+            Failing { since: now, next_try: now, why: String::new(), unusable: 0 }
+        });
+        failing.why = why.to_string();
+        failing.next_try = now + RETRY_PAUSE;
+        failing.unusable = if why.is_disk() { 0 } else { failing.unusable + 1 };
+        let space = self.place.disk.space(&self.place.dir).ok();
+        if why.is_full() || space.is_some_and(|space| space.free < FULL_BELOW) {
+            self.metrics.store_disk_full.inc();
+            if self.make_room(true) {
+                tracing::warn!(
+                    "the disk is full; the reserve of the buffer was given up so that it can forget what is acknowledged"
+                );
             }
-            Order::Remember(member) => {
-                let mut members = txn.open_table(MEMBERS)?;
-                let owner = member::owner(member);
-                if members.len()? < MEMBERS_MAX || members.get(&owner.0)?.is_some() {
-                    members.insert(&owner.0, codec::encode(member.signed()).as_slice())?;
-                } else {
-                    self.metrics.queue_full.with_label_values(&["members"]).inc();
-                }
-                Answer::Done
-            }
-            Order::Read { epoch, first, last, .. } => {
-                let whole = self.mender.whole(txn, *epoch, *first, *last)?;
-                self.note_damage(*epoch, &whole);
-                Answer::Bytes(whole.blocks.into_iter().flat_map(|(_, bytes)| bytes).collect())
-            }
-            Order::Ledger { .. } => Answer::Ledger(tables::accounts(txn)?),
-            Order::Token { id, .. } => {
-                let tokens = txn.open_table(TOKENS)?;
-                let row = tokens.get(&id.0)?;
-                Answer::Token(row.and_then(|bytes| codec::decode(bytes.value(), TOKEN_BYTES_MAX).ok()))
-            }
-            Order::SaveToken { id, row, name, .. } => {
-                txn.open_table(TOKENS)?.insert(&id.0, codec::encode::<TokenRow>(row).as_slice())?;
-                if let Some((name, agent)) = name {
-                    txn.open_table(NAMES)?.insert(name.as_str(), &agent.0)?;
-                }
-                Answer::Done
-            }
-            Order::NameOwner { name, .. } => {
-                let names = txn.open_table(NAMES)?;
-                let owner = names.get(name.as_str())?;
-                Answer::Owner(owner.map(|agent| everypath_protocol::id::AgentId(*agent.value())))
-            }
-            Order::Flush { .. } | Order::Close { .. } => Answer::Done,
-        })
-    }
-
-    fn note_damage(&self, epoch: Epoch, whole: &Whole) {
-        if whole.damaged > 0 {
-            self.metrics.store_damaged_records.inc_by(whole.damaged);
-            tracing::error!(%epoch, records = whole.damaged, "records in the buffer were damaged or gone; each is noted as dropped");
+            self.commit_acknowledgements();
         }
     }
 
-    fn load(&self, txn: &WriteTransaction) -> Result<Opened, TransactionError> {
-        let incarnation = {
-            let mut meta = txn.open_table(META)?;
-            let before = meta.get(INCARNATION)?.map_or(0, |number| number.value());
-            // A new file must still win over what the mesh remembers of this agent, so it begins at the wall clock.
-            let now = u64::try_from(self.mender.clock.now().wall.0 / 1_000_000).unwrap_or(0);
-            let next = before.saturating_add(1).max(if before == 0 { now } else { 0 });
-            meta.insert(INCARNATION, next)?;
-            Incarnation(next)
-        };
-        let epochs: Vec<Epoch> = {
-            let order = txn.open_table(ORDER)?;
-            order.iter()?.map(|row| row.map(|(_, epoch)| Epoch(epoch.value()))).collect::<Result<_, _>>()?
-        };
-        let mut resume = Resume::default();
-        for epoch in epochs {
-            resume.epochs.extend(self.load_epoch(txn, epoch)?);
+    /// On a full disk what makes room goes first. What is acknowledged is altered by nothing that waits.
+    fn commit_acknowledgements(&mut self) {
+        let discards = self.queue.take_discards();
+        if discards.is_empty() {
+            return;
         }
-        let members = txn.open_table(MEMBERS)?;
-        let mut remembered: Vec<Signed> = Vec::new();
-        for row in members.iter()? {
-            remembered.extend(codec::decode(row?.1.value(), MEMBER_BYTES_MAX));
+        let tried =
+            self.reopen(None).and_then(|()| self.transact(|worker, txn| worker.perform_all(txn, discards.iter())));
+        match tried {
+            Ok((_, _, accounts)) => self.learn(accounts),
+            Err(_) => self.queue.put_back(discards),
         }
-        Ok(Opened { resume, incarnation, members: remembered })
+        self.database = None;
     }
 
-    fn load_epoch(&self, txn: &WriteTransaction, epoch: Epoch) -> Result<Option<StoredEpoch>, TransactionError> {
-        let entry = {
-            let ledger = txn.open_table(LEDGER)?;
-            account(&ledger, epoch)?
-        };
-        let Some(entry) = entry.filter(|entry| entry.moved_from.is_none() && !ops::is_drained(entry)) else {
-            return Ok(None);
-        };
-        let whole = self.mender.whole(txn, epoch, entry.acked.next(), entry.last)?;
-        self.note_damage(epoch, &whole);
-        let stored = |(block, bytes): &(everypath_protocol::block::Block, Vec<u8>)| StoredBlock {
-            first: block.first,
-            last: block.last(),
-            bytes: u32::try_from(bytes.len()).unwrap_or(u32::MAX),
-            holds_flips: matches!(&block.content, Content::Records(records)
-                if records.iter().any(|record| matches!(record, Record::Flip(_)))),
-            is_tombstone: matches!(block.content, Content::Dropped { .. }),
-        };
-        let blocks = whole.blocks.iter().map(stored).collect();
-        Ok(Some(StoredEpoch { epoch, acked: entry.acked, last: entry.last, blocks }))
+    fn recover(&mut self) {
+        if let Some(failing) = self.failing.take() {
+            let seconds = self.clock.mono().since(failing.since).as_seconds();
+            tracing::info!(seconds, "the buffer can be written again");
+            self.metrics.store_failing.set(0);
+        }
     }
-}
 
-enum Answer {
-    Done,
-    Bytes(Vec<u8>),
-    Ledger(Vec<LedgerEntry>),
-    Token(Option<TokenRow>),
-    Owner(Option<everypath_protocol::id::AgentId>),
-}
+    /// What needs no writing, while writing fails.
+    fn answer_readers(&mut self) {
+        if !self.queue.has_readers() {
+            return;
+        }
+        if self.to_read.is_none() {
+            // If it cannot even be read, everyone waits.
+            self.to_read = file::open_to_read(&self.place).ok();
+        }
+        let Some(database) = &self.to_read else { return };
+        let mut answered = Vec::new();
+        for (place, reader) in self.queue.readers().into_iter().rev() {
+            let answer = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                let txn = database.begin_write()?;
+                let mut progress = Progress::default();
+                let answer = perform(&txn, reader, &self.mender, &self.metrics, &mut progress)?;
+                txn.abort()?;
+                // Mending must be on disk before it is shown to anyone.
+                Ok::<_, TransactionError>((progress.damaged == 0).then_some(answer))
+            }));
+            if let Ok(Ok(Some(answer))) = answer {
+                answered.push((place, answer));
+            }
+        }
+        self.queue.answer(answered);
+    }
 
-/// Whoever asked may have stopped waiting; then nobody needs the answer.
-fn answer_to(order: Order, answer: Answer) {
-    match (order, answer) {
-        (Order::Read { reply, .. }, Answer::Bytes(bytes)) => drop(reply.send(bytes)),
-        (Order::Ledger { reply }, Answer::Ledger(entries)) => drop(reply.send(entries)),
-        (Order::Token { reply, .. }, Answer::Token(row)) => drop(reply.send(row)),
-        (Order::NameOwner { reply, .. }, Answer::Owner(owner)) => drop(reply.send(owner)),
-        (Order::Flush { reply } | Order::Close { reply } | Order::SaveToken { reply, .. }, _) => drop(reply.send(())),
-        _ => {}
+    /// Room, reserve, size.
+    fn care(&mut self, now: MonoTime) {
+        self.cared_at = now;
+        self.space = self.place.disk.space(&self.place.dir).ok();
+        self.is_low = self.space.is_some_and(|space| space.is_low(self.is_low));
+        if self.failing.is_none() {
+            reserve::keep(&self.place, self.space);
+            if self.queue.is_empty()
+                && let Some(database) = &mut self.database
+            {
+                self.compactor.turn(now, &self.place, database, &self.metrics);
+            }
+        }
+        self.metrics.store_room_low.set(i64::from(self.is_low));
+        let bytes = self.place.disk.bytes(&self.place.buffer()).ok().flatten().unwrap_or(0);
+        self.metrics.store_file_bytes.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn state(&self) -> DiskState {
+        DiskState { is_low: self.is_low, failing: self.failing.as_ref().map(|failing| failing.why.clone()) }
+    }
+
+    fn let_go(&mut self) {
+        self.database = None;
+        self.to_read = None;
+        let unwritten = self.queue.unwritten();
+        if unwritten > 0 {
+            tracing::error!(blocks = unwritten, "the process ends while the disk takes nothing; these blocks are lost");
+        }
+        self.queue.answer_close();
+    }
+
+    fn learn(&mut self, accounts: Vec<LedgerEntry>) {
+        for entry in accounts {
+            let is_over = entry.moved_from.is_some();
+            match self.known.accounts.iter_mut().find(|known| known.epoch == entry.epoch) {
+                Some(known) => *known = entry,
+                None if !is_over => self.known.accounts.push(entry),
+                None => {}
+            }
+        }
+        // A drained epoch may still grow if it is the newest.
+        let newest = self.known.accounts.len().saturating_sub(1);
+        let mut place = 0;
+        self.known.accounts.retain(|entry| {
+            let is_newest = place == newest;
+            place += 1;
+            entry.moved_from.is_none() && (is_newest || !ops::is_drained(entry))
+        });
+    }
+
+    fn note_damage(&self, damaged: u64) {
+        if damaged > 0 {
+            self.metrics.store_damaged_records.inc_by(damaged);
+            tracing::error!(records = damaged, "records in the buffer were damaged or gone; each is noted as dropped");
+        }
     }
 }
 
@@ -263,4 +445,10 @@ fn merge(known: &mut PersistedMarks, learned: PersistedMarks) {
         let mark: &mut Seq = known.entry(epoch).or_default();
         *mark = (*mark).max(last);
     }
+}
+
+fn replace(told: &mut DiskState, state: DiskState) -> bool {
+    let is_news = *told != state;
+    *told = state;
+    is_news
 }

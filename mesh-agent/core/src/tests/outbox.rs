@@ -1,6 +1,6 @@
 use super::bench::{SEED, appended, at, flip, params, window};
 use crate::effect::{Effect, Effects, PersistOp};
-use crate::outbox::{EPOCHS_MAX, Outbox, UNPERSISTED_MAX};
+use crate::outbox::{EPOCHS_MAX, Outbox, UNPERSISTED_BYTES_MAX, UNPERSISTED_MAX};
 use crate::params::{AgentParams, Resume, StoredBlock, StoredEpoch};
 use alloc::vec;
 use alloc::vec::Vec;
@@ -184,4 +184,65 @@ fn renumbering_moves_what_waits_to_a_new_epoch_from_one() {
     out.clear();
     outbox.push(at(99_000), flip(2, 0), &mut out);
     assert_eq!(appended(&out), [(21, 21)]);
+}
+
+/// Ten windows a second for this long, on a disk that confirms nothing.
+fn on_a_dead_disk(outbox: &mut Outbox, seconds: u64, out: &mut Effects) {
+    for second in 0..seconds {
+        for target in 0..10 {
+            outbox.push(at(second * 1_000), window(target, second), out);
+        }
+        outbox.turn(at(second * 1_000 + 999), out);
+        assert!(outbox.unpersisted() <= UNPERSISTED_MAX);
+        assert!(outbox.unpersisted_bytes() <= UNPERSISTED_BYTES_MAX as u64);
+        assert!(outbox.next_deadline().is_none_or(|at| at.0 > 0));
+    }
+}
+
+#[test]
+fn a_dead_disk_is_waited_for_in_full_blocks_and_costs_one_exact_tombstone() {
+    let (mut outbox, mut out) = (outbox(u64::MAX), Effects::new());
+    // 64 full blocks hold 27 minutes of this.
+    on_a_dead_disk(&mut outbox, 1_500, &mut out);
+    assert_eq!(outbox.dropped(), 0);
+    assert!(appended(&out).len() < UNPERSISTED_MAX, "{} blocks", appended(&out).len());
+    on_a_dead_disk(&mut outbox, 1_500, &mut out);
+    let dropped = outbox.dropped();
+    assert!(dropped > 10_000, "{dropped}");
+    assert_eq!(outbox.next_deadline(), None, "it waits for the disk, not for time");
+    let (live, last) = (outbox.live(), appended(&out).last().unwrap().1);
+    out.clear();
+    outbox.persisted(live, Seq(last));
+    outbox.turn(at(3_100_000), &mut out);
+    let numbers = appended(&out);
+    assert_eq!(numbers[0], (last + 1, last + dropped), "first what was given up, under its own numbers");
+    assert_eq!(numbers[1].0, last + dropped + 1, "then what has waited");
+    assert_eq!(numbers[1].1, 30_000, "and nothing is missing");
+}
+
+#[test]
+fn changes_of_state_share_a_block_once_half_of_the_room_is_taken() {
+    let (mut outbox, mut out) = (outbox(u64::MAX), Effects::new());
+    for second in 0..1_000 {
+        outbox.push(at(second * 1_000), flip(2, second), &mut out);
+        outbox.turn(at(second * 1_000 + 999), &mut out);
+    }
+    assert_eq!(outbox.dropped(), 0);
+    assert!(outbox.unpersisted() <= UNPERSISTED_MAX / 2 + 4, "{}", outbox.unpersisted());
+}
+
+#[test]
+fn a_file_system_with_little_room_is_a_full_buffer_until_it_has_room_again() {
+    let mut outbox = outbox(u64::MAX);
+    fill(&mut outbox, 4_000);
+    let before = outbox.bytes();
+    assert!(before > crate::outbox::LOW_DISK_BYTES_MIN, "{before}");
+    outbox.set_disk_room(true);
+    fill(&mut outbox, 500);
+    assert!(outbox.bytes() <= before, "it does not grow");
+    assert!(outbox.dropped() >= 4_900, "the oldest made room: {}", outbox.dropped());
+    outbox.set_disk_room(false);
+    let dropped = outbox.dropped();
+    fill(&mut outbox, 500);
+    assert_eq!(outbox.dropped(), dropped);
 }
