@@ -16,6 +16,7 @@ pub mod guard;
 pub mod hub;
 pub mod jobs;
 pub mod mesh;
+pub mod place;
 pub mod random;
 pub mod replica;
 pub mod retention;

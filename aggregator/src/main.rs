@@ -4,10 +4,9 @@
 use aggregator::addresses::Bound;
 use aggregator::clock::Clock;
 use aggregator::config::{Config, SCHEMA, check_url};
-use aggregator::mesh::Mesh;
-use aggregator::store::Store;
+use aggregator::place::{self, Place};
 use aggregator::tokens::{self, Wish};
-use aggregator::{api, audit, auth, clock, serve, telemetry, tls};
+use aggregator::{api, audit, auth, clock, seal, serve, telemetry, tls};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use everypath_config::{Sources, Value as _};
@@ -33,6 +32,11 @@ struct Arguments {
 enum Command {
     /// Run. Works without any configuration.
     Serve(Serve),
+    /// Write a new key that seals what replicas share in PostgreSQL.
+    Keygen {
+        /// Where to; never over a file.
+        file: PathBuf,
+    },
     /// Join tokens.
     #[command(subcommand)]
     Token(Token),
@@ -72,9 +76,8 @@ struct Serve {
 enum Token {
     /// Make a join token and print it alone.
     Create {
-        /// Of the aggregator.
-        #[arg(long)]
-        data_dir: PathBuf,
+        #[command(flatten)]
+        place: Place,
         /// How many agents may join with it.
         #[arg(long, default_value_t = 1)]
         uses: u32,
@@ -94,9 +97,8 @@ enum Token {
 enum ApiToken {
     /// Make an API token and print it alone.
     Create {
-        /// Of the aggregator.
-        #[arg(long)]
-        data_dir: PathBuf,
+        #[command(flatten)]
+        place: Place,
         /// What it is for.
         #[arg(long)]
         name: String,
@@ -155,11 +157,18 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             Box::pin(serve::serve(config, password, stop_signal()?)).await?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::Token(Token::Create { data_dir, uses, expires, site, advertise }) => {
-            create_token(data_dir, Wish { uses, life: clock::span(expires), site }, advertise).await
+        Command::Keygen { file } => {
+            seal::make(&file)?;
+            print(&format!(
+                "A key was written to {}. Give it to every replica, and keep a copy apart from the database.\n",
+                file.display()
+            ))
         }
-        Command::ApiToken(ApiToken::Create { data_dir, name }) => {
-            let store = Store::open_existing(&data_dir).await?;
+        Command::Token(Token::Create { place, uses, expires, site, advertise }) => {
+            create_token(&place, Wish { uses, life: clock::span(expires), site }, advertise).await
+        }
+        Command::ApiToken(ApiToken::Create { place, name }) => {
+            let store = place::open(&place.read()?, false).await?;
             let secret = auth::create_api_token(&store, &name, Clock::system().now()).await?;
             store.close().await;
             print(&format!("{secret}\n"))
@@ -184,24 +193,24 @@ fn sources(arguments: &Serve) -> Sources {
     sources
 }
 
-async fn create_token(data_dir: PathBuf, wish: Wish, advertise: Vec<String>) -> anyhow::Result<ExitCode> {
+async fn create_token(place: &Place, wish: Wish, advertise: Vec<String>) -> anyhow::Result<ExitCode> {
     anyhow::ensure!((1..=tokens::USES_MAX).contains(&wish.uses), "--uses must be from 1 to {}", tokens::USES_MAX);
     for url in &advertise {
         check_url(url).map_err(|why| anyhow::anyhow!("--advertise: `{url}` {why}"))?;
     }
-    let store = Store::open_existing(&data_dir).await?;
-    let mesh = Mesh::open(&data_dir)?;
-    let bound =
-        Bound::read(&data_dir).context("addresses.json is missing; start `aggregator serve` once, or name --advertise");
+    let config = place.read()?;
+    let store = place::open(&config, false).await?;
+    let (mesh, pin) = place::mesh(&config, &store).await?;
+    // Files of the operator are what is served, wherever the rest lies.
+    let pin = if config.tls_files.is_some() { None } else { pin };
+    let bound = Bound::read(&config.data_dir)
+        .context("addresses.json is missing; start `aggregator serve` once, or name --advertise");
     let aggregators = match bound {
         // The certificate that is served counts, not one that lies in the directory from before.
-        Ok(bound) if bound.is_self_signed => bound.advertised(&advertise, tls::pin_in(&data_dir)?),
+        Ok(bound) if bound.is_self_signed => bound.advertised(&advertise, pin),
         Ok(bound) => bound.advertised(&advertise, None),
         Err(error) if advertise.is_empty() => return Err(error),
-        Err(_) => {
-            let pin = tls::pin_in(&data_dir)?;
-            advertise.into_iter().map(|url| everypath_protocol::token::AggregatorAddress { url, pin }).collect()
-        }
+        Err(_) => advertise.into_iter().map(|url| everypath_protocol::token::AggregatorAddress { url, pin }).collect(),
     };
     let token = tokens::create(&store, &mesh, aggregators, wish, Clock::system().now()).await?;
     store.close().await;

@@ -6,6 +6,8 @@ use crate::auth::{self, Listener};
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
 use crate::mesh::Mesh;
+use crate::place;
+use crate::seal::SealKey;
 use crate::store::Store;
 use crate::tls::Tls;
 use crate::tokens::{self, Wish};
@@ -34,9 +36,8 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
     let data_dir = config.data_dir.clone();
     files::make_private_folder(&data_dir)
         .with_context(|| format!("while making the data directory {}", data_dir.display()))?;
-    let mesh = Mesh::open_or_found(&data_dir)?;
-    let store = Store::open_sqlite(&data_dir).await.context("while opening the database")?;
-    let tls = Tls::load(config.tls_files.as_ref(), &data_dir, &certificate_names(&config))?;
+    let store = place::open(&config, true).await?;
+    let (mesh, tls) = keys(&config, &store).await?;
     let https = listen(config.listen, "server.listen")?;
     let http = listen(config.http, "server.http")?;
     let bound = Bound {
@@ -88,6 +89,19 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
     }
     app.store.close().await;
     result
+}
+
+/// The mesh and the certificate: files of this data directory, or what all replicas on the database share.
+async fn keys(config: &Config, store: &Store) -> anyhow::Result<(Mesh, Tls)> {
+    let (files, names) = (config.tls_files.as_ref(), certificate_names(config));
+    match &config.database {
+        Some(database) => {
+            let key = SealKey::read(&database.key_file)?;
+            let mesh = Mesh::shared(store, &key, &config.data_dir).await?;
+            Ok((mesh, Tls::shared(files, &config.data_dir, &names, store, &key).await?))
+        }
+        None => Ok((Mesh::open_or_found(&config.data_dir)?, Tls::load(files, &config.data_dir, &names)?)),
+    }
 }
 
 type Service = axum::extract::connect_info::IntoMakeServiceWithConnectInfo<axum::Router, SocketAddr>;

@@ -92,6 +92,11 @@ impl Disk {
         changes
     }
 
+    /// Whether an operation that changes what is there, rather than adding to it, waits to be synced.
+    pub fn is_rewriting(&self) -> bool {
+        self.cache.iter().any(|op| !matches!(op, PersistOp::Append { .. } | PersistOp::Discard { .. }))
+    }
+
     /// How many operations wait to be synced.
     pub fn cached(&self) -> usize {
         self.cache.len()
@@ -99,11 +104,11 @@ impl Disk {
 }
 
 impl Platter {
-    /// Blocks that cover `first ..= last`, one behind the other.
-    pub fn read(&self, epoch: Epoch, first: Seq, last: Seq) -> Vec<u8> {
-        let blocks: Vec<&[u8]> =
-            self.blocks.range((epoch, first)..=(epoch, last)).map(|(_, block)| &*block.1).collect();
-        blocks.concat()
+    /// Blocks that cover `first ..= last`, one behind the other; `None` if they do not cover it exactly.
+    pub fn read(&self, epoch: Epoch, first: Seq, last: Seq) -> Option<Vec<u8>> {
+        let range = || self.blocks.range((epoch, first)..=(epoch, last)).map(|(_, block)| block);
+        let ends = (range().next()?.0.first, range().next_back()?.0.last);
+        (ends == (first, last)).then(|| range().map(|block| block.1.as_slice()).collect::<Vec<_>>().concat())
     }
 
     /// What an agent that starts on this disk is told.

@@ -2,12 +2,13 @@
 
 use crate::disk::Change;
 use crate::faults::Fault;
+use crate::host::BEGIN;
 use crate::network::HostIndex;
 use crate::server::Upload;
 use crate::world::{Event, Outcome, World};
 use everypath_protocol::cell::CellState;
 use everypath_protocol::id::{Epoch, Seq};
-use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::time::Span;
 use mesh_agent_core::effect::{Input, Statement, UploadResult};
 use std::collections::BTreeMap;
 
@@ -17,6 +18,16 @@ const ANSWER_TIMEOUT: Span = Span::seconds(15);
 
 impl World {
     pub(crate) fn handle(&mut self, event: Event) {
+        if let Event::Wake { host, .. }
+        | Event::Deliver { host, .. }
+        | Event::Sync { host, .. }
+        | Event::Hello { host, .. } = &event
+            && self.hosts[*host].suspended_until > self.at
+        {
+            // It comes to it when it goes on.
+            self.queue.push(self.hosts[*host].suspended_until, event);
+            return;
+        }
         match event {
             Event::Wake { host, boot } => {
                 self.fold(1);
@@ -50,6 +61,12 @@ impl World {
                 self.network.heal();
                 self.network.calm();
                 self.server.is_up = true;
+                self.server.busy_until = self.at;
+                for host in &mut self.hosts {
+                    host.disk_full_until = self.at;
+                    host.suspended_until = self.at;
+                    host.mend_clock();
+                }
             }
         }
     }
@@ -78,7 +95,7 @@ impl World {
     }
 
     /// Syncs and keeps the truth. Returns what to tell the agent.
-    fn sync_disk(&mut self, host: HostIndex, count: usize) -> BTreeMap<Epoch, Seq> {
+    pub(crate) fn sync_disk(&mut self, host: HostIndex, count: usize) -> BTreeMap<Epoch, Seq> {
         let agent = self.hosts[host].id();
         let mut persisted = BTreeMap::new();
         for change in self.hosts[host].disk.sync(count) {
@@ -94,9 +111,9 @@ impl World {
 
     fn arrive(&mut self, host: HostIndex, boot: u64, upload: &Upload, is_repeat: bool) {
         let place = self.server_place();
-        let wall = UnixTime(1_767_225_600_000_000).plus(Span(self.at));
+        let wall = BEGIN.plus(Span(self.at));
         let result = if self.server.is_up && self.network.is_joined(host, place) {
-            self.server.ingest(upload, wall)
+            self.server.ingest(upload, wall, self.at)
         } else {
             UploadResult::Unreachable
         };
@@ -132,6 +149,22 @@ impl World {
                 self.link_timeout();
             }
             Fault::Heal => self.network.heal(),
+            Fault::StepClock { host, by_us } => {
+                self.outcome.disturbances += 1;
+                self.hosts[host].step_clock(by_us);
+            }
+            Fault::Suspend { host, lasts } => {
+                self.outcome.disturbances += 1;
+                self.hosts[host].suspended_until = self.at + lasts.0;
+            }
+            Fault::DiskFull { host, lasts } => {
+                self.outcome.disturbances += 1;
+                self.hosts[host].disk_full_until = self.at + lasts.0;
+            }
+            Fault::Busy(lasts) => {
+                self.outcome.disturbances += 1;
+                self.server.busy_until = self.at + lasts.0;
+            }
         }
     }
 
@@ -197,13 +230,16 @@ impl World {
         let disks = self.hosts.iter().map(|host| (host.id(), &host.disk.platter)).collect();
         self.outcome.findings = self.truth.check(&self.server, &disks);
         self.outcome.messages_lost = self.network.lost;
-        for host in &self.hosts {
+        self.outcome.misfiled = self.server.misfiled;
+        for (place, host) in self.hosts.iter().enumerate() {
+            let others = self.pace.others(place, self.hosts.len());
+            // An island is so small that everybody measures everybody.
+            let expected = others * (others + 1);
             let Some(agent) = &host.agent else { continue };
             let view = agent.view(host.now(self.at));
             self.outcome.undrained += u64::from(view.epochs.len() > 1);
             let measured = |code| CellState::from_code(code).is_some_and(|state| state != CellState::Unknown);
             let told = view.members.iter().flat_map(|member| &member.cells).filter(|(_, cell)| measured(cell.state));
-            let expected = self.hosts.len() * (self.hosts.len() - 1);
             self.outcome.unmeasured += u64::try_from(expected.saturating_sub(told.count())).unwrap_or(0);
         }
         let prints: Vec<u64> =

@@ -2,6 +2,7 @@
 
 use crate::network::HostIndex;
 use crate::random::Random;
+use crate::world::{Pace, Size};
 use everypath_protocol::time::Span;
 
 /// Something that goes wrong, or is mended.
@@ -31,6 +32,29 @@ pub enum Fault {
     Part(Vec<u8>),
     /// It is whole again.
     Heal,
+    /// A wall clock is set.
+    StepClock {
+        /// Whose.
+        host: HostIndex,
+        /// By how much, in microseconds.
+        by_us: i64,
+    },
+    /// A host is suspended, and goes on later.
+    Suspend {
+        /// Which.
+        host: HostIndex,
+        /// For how long.
+        lasts: Span,
+    },
+    /// A disk takes nothing for a while.
+    DiskFull {
+        /// Whose.
+        host: HostIndex,
+        /// For how long.
+        lasts: Span,
+    },
+    /// The aggregator answers that it is busy.
+    Busy(Span),
 }
 
 /// The plan of a run: faults with their times, and which agents have a buffer that is too small for the longest outage.
@@ -47,13 +71,17 @@ pub struct Plan {
 /// A buffer that an outage of a quarter of an hour overflows.
 const BUFFER_SMALL: u64 = 96 * 1024;
 const BUFFER_USUAL: u64 = 64 * 1024 * 1024;
+/// The same for agents that measure every minute, whose blocks are smaller.
+const BUFFER_SMALL_KEEPING: u64 = 4 * 1024;
 
 impl Plan {
-    /// Faults for `agents` agents until `until`; the aggregator's host is number `agents`.
-    pub fn draw(seed: u64, agents: usize, until: Span) -> Self {
+    /// Faults for a run of `size` until `until`; the aggregator's host comes after the agents.
+    pub fn draw(seed: u64, size: Size, until: Span) -> Self {
+        let agents = size.agents;
         let mut random = Random::new(seed, 2);
         let mut faults = Vec::new();
         for host in 0..agents {
+            faults.extend(disturbances(&mut random, host, until));
             for _ in 0..random.below(5) {
                 let at = random.span(Span::seconds(60), until);
                 let down = random.span(Span::millis(200), Span::seconds(120));
@@ -67,6 +95,10 @@ impl Plan {
             if random.permille(600) {
                 faults.push((random.span(Span::seconds(60), until), Fault::Copy(host)));
             }
+        }
+        for _ in 0..=random.below(4) {
+            let at = random.span(Span::seconds(30), until);
+            faults.push((at, Fault::Busy(random.span(Span::seconds(1), Span::seconds(300)))));
         }
         for _ in 0..=random.below(4) {
             let at = random.span(Span::seconds(30), until);
@@ -85,11 +117,42 @@ impl Plan {
             faults.push((whole, Fault::Heal));
         }
         faults.sort_by_key(|(at, _)| *at);
-        let mut small = |host| if host == 0 || random.permille(200) { BUFFER_SMALL } else { BUFFER_USUAL };
+        let small_bytes = match size.pace {
+            Pace::Mesh => BUFFER_SMALL,
+            Pace::Keeping => BUFFER_SMALL_KEEPING,
+        };
+        let mut small = |host| if host == 0 || random.permille(200) { small_bytes } else { BUFFER_USUAL };
         Self {
             buffer_bytes: (0..agents).map(&mut small).collect(),
             loss_permille: 5 + Random::new(seed, 3).below(20),
             faults,
         }
     }
+}
+
+/// What befalls one host and is no crash.
+fn disturbances(random: &mut Random, host: HostIndex, until: Span) -> Vec<(Span, Fault)> {
+    const HOUR_US: i64 = 3_600_000_000;
+    /// An hour and a year, forth and back, and to about 1970.
+    const STEPS_US: [i64; 5] = [HOUR_US, -HOUR_US, 8_760 * HOUR_US, -8_760 * HOUR_US, -56 * 8_766 * HOUR_US];
+    let mut found = Vec::new();
+    if random.permille(100) {
+        let step = usize::try_from(random.below(5)).unwrap_or(0);
+        let at = random.span(Span::seconds(60), until);
+        found.push((at, Fault::StepClock { host, by_us: STEPS_US[step] }));
+        if random.permille(700) {
+            // Somebody notices.
+            let later = Span(at.0 + random.span(Span::seconds(1), Span::seconds(1_800)).0);
+            found.push((later, Fault::StepClock { host, by_us: -STEPS_US[step] }));
+        }
+    }
+    if random.permille(150) {
+        let lasts = random.span(Span::seconds(1), Span::seconds(1_200));
+        found.push((random.span(Span::seconds(60), until), Fault::Suspend { host, lasts }));
+    }
+    if random.permille(150) {
+        let lasts = random.span(Span::seconds(1), Span::seconds(900));
+        found.push((random.span(Span::seconds(60), until), Fault::DiskFull { host, lasts }));
+    }
+    found
 }

@@ -3,15 +3,17 @@
 use crate::disk::{Disk, Platter};
 use crate::network::HostIndex;
 use crate::random::Random;
+use crate::world::Pace;
 use everypath_protocol::id::{AgentId, BootId, Incarnation, MeshId, PublicKey};
 use everypath_protocol::sign::{Signed, SimulatedKey, SimulatedScheme, Verified, seal, sha256};
 use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 use everypath_protocol::trust::{CERTIFICATE_LIFE_US, Certificate, Delegation, Trust, mesh_of};
+use everypath_verdict::Thresholds;
 use mesh_agent_core::{Agent, AgentParams};
 use std::collections::BTreeSet;
 
 /// Wall clock when a run begins: 2026-01-01 00:00 UTC.
-const BEGIN: UnixTime = UnixTime(1_767_225_600_000_000);
+pub const BEGIN: UnixTime = UnixTime(1_767_225_600_000_000);
 
 /// The mesh of a run and its issuer.
 #[derive(Debug)]
@@ -73,6 +75,13 @@ pub struct Host {
     pub wake_at: Option<MonoTime>,
     /// A sync of the disk is under way.
     pub is_syncing: bool,
+    /// The running process.
+    pub process: BootId,
+    /// Until this true time nothing can be written.
+    pub disk_full_until: u64,
+    /// Until this true time nothing runs; then it goes on where it was.
+    pub suspended_until: u64,
+    pace: Pace,
     certificate: Signed,
     buffer_bytes_max: u64,
     booted_at: u64,
@@ -83,7 +92,7 @@ pub struct Host {
 
 impl Host {
     /// A machine that is switched off.
-    pub fn new(number: HostIndex, seed: u64, authority: &Authority, buffer_bytes_max: u64) -> Self {
+    pub fn new(number: HostIndex, seed: u64, authority: &Authority, pace: Pace, buffer_bytes_max: u64) -> Self {
         let number64 = u64::try_from(number).unwrap_or(0);
         let key = key("agent", number64);
         let mut random = Random::new(seed, 1_000 + number64);
@@ -97,6 +106,10 @@ impl Host {
             links: BTreeSet::new(),
             wake_at: None,
             is_syncing: false,
+            process: BootId(0),
+            disk_full_until: 0,
+            suspended_until: 0,
+            pace,
             buffer_bytes_max,
             booted_at: 0,
             skew_us: i64::try_from(random.below(4_000_000)).unwrap_or(0) - 2_000_000,
@@ -113,7 +126,7 @@ impl Host {
     pub fn now(&self, at: u64) -> Now {
         let mono = MonoTime(at - self.booted_at + 1);
         let wall = BEGIN.plus(Span(at));
-        Now { mono, wall: UnixTime(wall.0 + self.skew_us) }
+        Now { mono, wall: UnixTime(wall.0.saturating_add(self.skew_us)) }
     }
 
     /// The true time of a reading of its monotonic clock.
@@ -129,11 +142,39 @@ impl Host {
         self.wake_at = None;
         self.is_syncing = false;
         self.disk.platter.incarnation = Incarnation(self.disk.platter.incarnation.0 + 1);
-        let boot = BootId(self.random.bits());
-        let usual = AgentParams::usual(self.id(), self.certificate.clone(), boot, self.disk.platter.incarnation);
-        let params = AgentParams { buffer_bytes_max: self.buffer_bytes_max, ..usual };
+        self.process = BootId(self.random.bits());
+        let params = self.params();
         let now = self.now(at);
         self.agent = Some(Agent::new(params, self.disk.platter.resume(), self.random.bytes(), now));
+    }
+
+    fn params(&self) -> AgentParams {
+        let certificate = self.certificate.clone();
+        let usual = AgentParams::usual(self.id(), certificate, self.process, self.disk.platter.incarnation);
+        let params = AgentParams { buffer_bytes_max: self.buffer_bytes_max, ..usual };
+        match self.pace {
+            Pace::Mesh => params,
+            Pace::Keeping => AgentParams {
+                probe_interval: Span::seconds(60),
+                thresholds: Thresholds::for_interval(Span::seconds(60)),
+                burst_interval: Span::seconds(20),
+                window: Span::seconds(120),
+                window_lonely: Span::seconds(240),
+                exchange_interval: Span::seconds(300),
+                row_interval: Span::seconds(600),
+                ..params
+            },
+        }
+    }
+
+    /// Somebody noticed that the wall clock is wrong.
+    pub const fn mend_clock(&mut self) {
+        self.skew_us = 0;
+    }
+
+    /// Sets the wall clock, as an operator or a daemon does.
+    pub const fn step_clock(&mut self, by_us: i64) {
+        self.skew_us = self.skew_us.saturating_add(by_us);
     }
 
     /// Whether it runs.

@@ -4,24 +4,25 @@
 use anyhow::{Context, bail};
 use everypath_protocol::time::Span;
 use simulations::report::{SeedReport, run, run_once, summarise};
-use simulations::world::Size;
+use simulations::world::{Pace, Size};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: simulations run [--seeds 20] [--first 1] [--agents 50] [--hours 2]
-       simulations replay --seed N [--agents 50] [--hours 2]";
+const USAGE: &str = "usage: simulations run [--pace mesh|keeping] [--seeds 20] [--first 1] [--agents 50] [--hours 2]
+       simulations replay --seed N [--pace mesh|keeping] [--agents 50] [--hours 2]";
 
 struct Options {
     seeds: u64,
     first: u64,
     agents: usize,
     hours: u64,
+    pace: Pace,
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     let mut words = std::env::args().skip(1);
     let verb = words.next().unwrap_or_default();
     let options = parse(words)?;
-    let size = Size { agents: options.agents, length: Span::seconds(options.hours * 3_600) };
+    let size = Size { agents: options.agents, length: Span::seconds(options.hours * 3_600), pace: options.pace };
     match verb.as_str() {
         "run" => Ok(run_all(&options, size)),
         "replay" => {
@@ -33,9 +34,17 @@ fn main() -> anyhow::Result<ExitCode> {
 }
 
 fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Options> {
-    let mut options = Options { seeds: 20, first: 1, agents: 50, hours: 2 };
+    let mut options = Options { seeds: 20, first: 1, agents: 50, hours: 2, pace: Pace::Mesh };
     while let Some(name) = words.next() {
-        let value = words.next().with_context(|| format!("{name} needs a number\n{USAGE}"))?;
+        let value = words.next().with_context(|| format!("{name} needs a value\n{USAGE}"))?;
+        if name == "--pace" {
+            options.pace = match value.as_str() {
+                "mesh" => Pace::Mesh,
+                "keeping" => Pace::Keeping,
+                _ => bail!("--pace {value}: there are mesh and keeping\n{USAGE}"),
+            };
+            continue;
+        }
         let number: u64 = value.parse().with_context(|| format!("{name} {value}: not a number\n{USAGE}"))?;
         match name.as_str() {
             "--seeds" => options.seeds = number,

@@ -2,6 +2,7 @@
 //! come out.
 
 use crate::random::Random;
+use crate::world::Size;
 use everypath_protocol::id::mix64;
 use everypath_protocol::time::Span;
 use everypath_protocol::window::ProbeOutcome;
@@ -14,6 +15,8 @@ pub type HostIndex = usize;
 pub struct Network {
     /// Which part of a parted network each host is in. All equal means whole.
     parts: Vec<u8>,
+    /// Of each host. Between islands there never is a path, but all reach the aggregator's host, which is the last.
+    islands: Vec<usize>,
     seed: u64,
     loss_permille: u64,
     random: Random,
@@ -22,9 +25,10 @@ pub struct Network {
 }
 
 impl Network {
-    /// A whole network of `hosts` hosts with this loss each way.
-    pub fn new(hosts: usize, seed: u64, loss_permille: u64) -> Self {
-        Self { parts: vec![0; hosts], seed, loss_permille, random: Random::new(seed, 1), lost: 0 }
+    /// A whole network of the agents and the aggregator, with this loss each way.
+    pub fn new(size: Size, seed: u64, loss_permille: u64) -> Self {
+        let islands = (0..size.agents).map(|host| size.pace.island(host)).chain([usize::MAX]).collect();
+        Self { parts: vec![0; size.agents + 1], islands, seed, loss_permille, random: Random::new(seed, 1), lost: 0 }
     }
 
     /// Parts the network.
@@ -45,7 +49,9 @@ impl Network {
 
     /// Whether packets between two hosts can arrive at all.
     pub fn is_joined(&self, one: HostIndex, other: HostIndex) -> bool {
-        self.parts[one] == self.parts[other]
+        let has_path =
+            self.islands[one] == self.islands[other] || self.islands[one].max(self.islands[other]) == usize::MAX;
+        has_path && self.parts[one] == self.parts[other]
     }
 
     /// How long a packet takes one way on this path: 0.1 to 40 ms by the pair, up to a tenth more by chance.

@@ -50,6 +50,10 @@ pub struct Summary {
     pub undrained: u64,
     /// Ordered pairs not measured at the end.
     pub unmeasured: u64,
+    /// Rows filed under a time that is wrong by more than it may be.
+    pub misfiled: u64,
+    /// Clocks stepped, hosts suspended, disks full, an aggregator that was busy.
+    pub disturbances: u64,
     /// Seeds whose two runs differed.
     pub nondeterministic: u64,
     /// Seeds without a crash, a partition or a drop: they would prove too little.
@@ -66,6 +70,7 @@ impl Summary {
             && self.silent_gaps == 0
             && self.undrained == 0
             && self.unmeasured == 0
+            && self.misfiled == 0
             && self.nondeterministic == 0
             && self.tame_seeds == 0
     }
@@ -137,6 +142,8 @@ pub fn summarise(reports: &[SeedReport], size: Size, real_seconds: f64) -> Summa
         gone_with_disks: sum(|outcome| outcome.findings.gone_with_disks),
         undrained: sum(|outcome| outcome.undrained),
         unmeasured: sum(|outcome| outcome.unmeasured),
+        misfiled: sum(|outcome| outcome.misfiled),
+        disturbances: sum(|outcome| outcome.disturbances),
         nondeterministic: count(|report| !report.is_deterministic),
         tame_seeds: count(is_tame),
         events_per_second,

@@ -1,11 +1,12 @@
 //! The aggregator of a run: the admission that ships, over a database that commits or does not.
 
 use crate::truth::{Fingerprint, fingerprint};
-use aggregator_core::admit::{FLAG_RENUMBERED, Refusal, admit};
-use everypath_protocol::batch::{BOOT_UNKNOWN, BatchHeader};
-use everypath_protocol::block::Block;
-use everypath_protocol::id::{AgentId, Epoch, Seq};
-use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
+use crate::world::Pace;
+use aggregator_core::admit::{FLAG_RENUMBERED, Refusal, Row, admit};
+use everypath_protocol::batch::BatchHeader;
+use everypath_protocol::block::{Block, Content};
+use everypath_protocol::id::{AgentId, BootId, Epoch, Seq, mix64};
+use everypath_protocol::time::{Now, Span, UnixTime};
 use mesh_agent_core::effect::UploadResult;
 use std::collections::BTreeMap;
 
@@ -22,6 +23,10 @@ pub struct Upload {
     pub last: Seq,
     /// Blocks one behind the other.
     pub body: Vec<u8>,
+    /// The process that sends.
+    pub boot: BootId,
+    /// What it reads from its clocks.
+    pub sent: Now,
 }
 
 /// One stream in the database.
@@ -53,20 +58,51 @@ pub struct Server {
     pub down_until: u64,
     /// Everything committed.
     pub streams: BTreeMap<(AgentId, Epoch), StoredStream>,
+    /// True time before which it answers that it is busy.
+    pub busy_until: u64,
+    /// Rows of the sending process that were filed further than [`MISFILED_AHEAD`] or [`MISFILED_BEHIND`] from when they ended.
+    pub misfiled: u64,
     /// See [`Bug`].
     pub bug: Option<Bug>,
+    seed: u64,
+    next_sync: Span,
     batches: u64,
 }
 
+/// A row cannot have ended later than its block was written, but for the time that the batch took to travel.
+const MISFILED_AHEAD: Span = Span::seconds(4);
+/// Nor much earlier: records wait for their block, on a disk that takes nothing for minutes or while the host sleeps.
+const MISFILED_BEHIND: Span = Span::seconds(3_000);
+/// One record in so many can never be stored.
+const POISON_ONE_IN: u64 = 20_000;
+
 impl Server {
     /// A running aggregator with an empty database.
-    pub fn new(bug: Option<Bug>) -> Self {
-        Self { is_up: true, bug, ..Self::default() }
+    pub fn new(seed: u64, pace: Pace, bug: Option<Bug>) -> Self {
+        let next_sync = match pace {
+            Pace::Mesh => Span::seconds(1),
+            Pace::Keeping => Span::seconds(30),
+        };
+        Self { is_up: true, bug, seed, next_sync, ..Self::default() }
+    }
+
+    /// Whether the database can never store this record.
+    pub fn is_poison(&self, agent: AgentId, epoch: Epoch, seq: Seq) -> bool {
+        let word = u64::from_le_bytes(agent.0[..8].try_into().expect("eight of 32 bytes"));
+        mix64(self.seed ^ mix64(word ^ mix64(epoch.0 ^ mix64(seq.0)))).is_multiple_of(POISON_ONE_IN)
     }
 
     /// One transaction: everything of the batch that is new, or nothing.
-    pub fn ingest(&mut self, upload: &Upload, now: UnixTime) -> UploadResult {
+    pub fn ingest(&mut self, upload: &Upload, now: UnixTime, at: u64) -> UploadResult {
+        if at < self.busy_until {
+            return UploadResult::Busy { retry_after: Span::seconds(2) };
+        }
         self.batches += 1;
+        let cursor = self.streams.get(&(upload.agent, upload.epoch)).map_or(Seq(0), |stream| stream.cursor);
+        let blocks = Block::decode_all(&upload.body).expect("agents send what they wrote");
+        if self.bug.is_none() && blocks.iter().any(|block| self.holds_poison(upload.agent, block, cursor)) {
+            return UploadResult::Rejected;
+        }
         let stream = self.streams.entry((upload.agent, upload.epoch)).or_default();
         let mut cursor = stream.cursor;
         if self.bug == Some(Bug::StoreTwice) {
@@ -78,12 +114,20 @@ impl Server {
             first: upload.first,
             count: upload.last.0 - upload.first.0 + 1,
             body_hash: [0; 32],
-            boot: BOOT_UNKNOWN,
-            sent: Now { mono: MonoTime(0), wall: now },
+            boot: upload.boot,
+            sent: upload.sent,
         };
-        let blocks = Block::decode_all(&upload.body).expect("agents send what they wrote");
+        let written = written(&blocks, upload, now);
         match admit(cursor, &header, blocks, now) {
             Ok(admission) => {
+                let is_wrong = |row: &&Row| {
+                    let told = written.range(..=row.seq).next_back().and_then(|(_, time)| *time);
+                    let is_far = |written: UnixTime, ended: UnixTime| {
+                        ended.since(written) > MISFILED_AHEAD || written.since(ended) > MISFILED_BEHIND
+                    };
+                    told.is_some_and(|written| row.ended.is_none_or(|ended| is_far(written, ended)))
+                };
+                self.misfiled += u64::try_from(admission.rows.iter().filter(is_wrong).count()).unwrap_or(0);
                 let rows = admission.rows.iter();
                 let rows = rows.map(|row| (row.seq, fingerprint(&row.record), row.flags & FLAG_RENUMBERED != 0));
                 stream.rows.extend(rows);
@@ -92,10 +136,28 @@ impl Server {
                     stream.rows.pop();
                 }
                 stream.cursor = stream.cursor.max(admission.cursor);
-                UploadResult::Acked { acked: stream.cursor, next_sync: Span::seconds(1) }
+                UploadResult::Acked { acked: stream.cursor, next_sync: self.next_sync }
             }
             Err(Refusal::Gap { expected }) => UploadResult::Gap { expected },
             Err(other) => panic!("a healthy agent's batch was refused: {other:?}"),
         }
     }
+}
+
+impl Server {
+    fn holds_poison(&self, agent: AgentId, block: &Block, cursor: Seq) -> bool {
+        let Content::Records(_) = block.content else { return false };
+        let new = block.first.0.max(cursor.0 + 1)..=block.last().0;
+        new.into_iter().any(|seq| self.is_poison(agent, block.epoch, Seq(seq)))
+    }
+}
+
+/// When each block was written, by the true clock, by its first number. `None` for blocks of earlier processes: nobody knows what
+/// their clocks said.
+fn written(blocks: &[Block], upload: &Upload, now: UnixTime) -> BTreeMap<Seq, Option<UnixTime>> {
+    let when = |block: &Block| {
+        let is_same = block.boot == upload.boot && !block.renumbered;
+        (block.first, is_same.then(|| now.minus(upload.sent.mono.since(block.written.mono))))
+    };
+    blocks.iter().map(when).collect()
 }

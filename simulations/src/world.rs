@@ -15,14 +15,11 @@ use everypath_protocol::time::Span;
 use mesh_agent_core::effect::{Effect, Effects, Input, Statement, UploadResult};
 use std::collections::{BTreeMap, VecDeque};
 
-/// From here on nothing goes wrong any more, so that what waits can arrive.
-pub const CALM: Span = Span::seconds(600);
 const REQUEST_TIMEOUT: Span = Span::seconds(15);
 const EXCHANGE_TIMEOUT: Span = Span::seconds(10);
 const DIAL_TIMEOUT: Span = Span::seconds(5);
 /// A connection over a path that is gone is noticed after this long (QUIC's idle timeout).
 const LINK_TIMEOUT: Span = Span::seconds(30);
-const HELLO_INTERVAL: Span = Span::seconds(10);
 /// Checked statements remembered before all are forgotten.
 const OPENED_MAX: usize = 4_096;
 
@@ -47,6 +44,51 @@ pub struct Size {
     pub agents: usize,
     /// How long it lasts.
     pub length: Span,
+    /// How much happens in it.
+    pub pace: Pace,
+}
+
+/// What a run is about. The code is the same; intervals and who can reach whom differ.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Pace {
+    /// One mesh at the usual intervals: how agents find each other and what they tell.
+    Mesh,
+    /// Islands of a few agents that measure every minute: days of faults between buffers and one database.
+    Keeping,
+}
+
+/// Agents of an island.
+const ISLAND: usize = 8;
+
+impl Pace {
+    /// The island of a host.
+    pub(crate) const fn island(self, host: HostIndex) -> usize {
+        match self {
+            Self::Mesh => 0,
+            Self::Keeping => host / ISLAND,
+        }
+    }
+
+    /// How many others an agent can measure.
+    pub(crate) fn others(self, host: HostIndex, agents: usize) -> usize {
+        (0..agents).filter(|other| self.island(*other) == self.island(host)).count() - 1
+    }
+
+    /// At the end nothing goes wrong any more for this long, so that what waits can arrive.
+    const fn calm(self) -> Span {
+        match self {
+            Self::Mesh => Span::seconds(600),
+            Self::Keeping => Span::seconds(3_600),
+        }
+    }
+
+    /// Time between two hellos of an agent without a connection.
+    const fn hello(self) -> Span {
+        match self {
+            Self::Mesh => Span::seconds(10),
+            Self::Keeping => Span::seconds(120),
+        }
+    }
 }
 
 /// What happened in a run.
@@ -62,10 +104,14 @@ pub struct Outcome {
     pub restored_disks: u64,
     /// Messages and probes lost on the way.
     pub messages_lost: u64,
-    /// Agents that at the end still had an old epoch to drain, although nothing had been wrong for [`CALM`].
+    /// Agents that at the end still had an old epoch to drain, although nothing had been wrong for a while.
     pub undrained: u64,
     /// Ordered pairs of agents that at the end no row told of as measured.
     pub unmeasured: u64,
+    /// Rows filed under a time that is wrong by more than it may be.
+    pub misfiled: u64,
+    /// Wall clocks stepped, hosts suspended, disks full for a while, and times that the aggregator was too busy.
+    pub disturbances: u64,
     /// Events handled.
     pub events: u64,
     /// Over every event in order, and the database.
@@ -80,6 +126,7 @@ pub struct World {
     pub(crate) network: Network,
     pub(crate) server: Server,
     pub(crate) truth: Truth,
+    pub(crate) pace: Pace,
     pub(crate) queue: Queue<Event>,
     pub(crate) random: Random,
     authority: Authority,
@@ -100,18 +147,20 @@ impl std::fmt::Debug for World {
 impl World {
     /// A run that has not begun.
     pub fn new(seed: u64, size: Size, bug: Option<Bug>) -> Self {
-        let calm_at = Span(size.length.0.saturating_sub(CALM.0));
-        let plan = Plan::draw(seed, size.agents, calm_at);
+        let calm_at = Span(size.length.0.saturating_sub(size.pace.calm().0));
+        let plan = Plan::draw(seed, size, calm_at);
         let authority = Authority::default();
-        let hosts: Vec<Host> =
-            (0..size.agents).map(|number| Host::new(number, seed, &authority, plan.buffer_bytes[number])).collect();
+        let hosts: Vec<Host> = (0..size.agents)
+            .map(|number| Host::new(number, seed, &authority, size.pace, plan.buffer_bytes[number]))
+            .collect();
         let mut world = Self {
             at: 0,
             places: hosts.iter().enumerate().map(|(place, host)| (host.id(), place)).collect(),
             hosts,
-            network: Network::new(size.agents + 1, seed, plan.loss_permille),
-            server: Server::new(bug),
+            network: Network::new(size, seed, plan.loss_permille),
+            server: Server::new(seed, size.pace, bug),
             truth: Truth::default(),
+            pace: size.pace,
             queue: Queue::default(),
             random: Random::new(seed, 0),
             authority,
@@ -240,7 +289,14 @@ impl World {
                 self.hosts[host].disk.write(op);
                 self.schedule_sync(host);
             }
-            Effect::Upload { epoch, first, last } => self.send(host, epoch, first, last),
+            Effect::Upload { epoch, first, last } => {
+                // What was ordered before is done before a read, as in the agent's store.
+                if self.hosts[host].disk.is_rewriting() && self.at >= self.hosts[host].disk_full_until {
+                    let persisted = self.sync_disk(host, usize::MAX);
+                    inputs.extend(persisted.into_iter().map(|(epoch, up_to)| Input::Persisted { epoch, up_to }));
+                }
+                self.send(host, epoch, first, last);
+            }
             Effect::CellChanged { to, .. } => self.fold(u64::from(to.code())),
             Effect::Anomaly(anomaly) => self.fold(anomaly as u64),
         }
@@ -282,6 +338,8 @@ impl World {
             // Disks are quick, and sometimes they are not.
             let is_slow = self.random.permille(2);
             let after = if is_slow { Span::seconds(3) } else { self.random.span(Span::millis(1), Span::millis(8)) };
+            // A full disk takes nothing before there is room again.
+            let after = after.max(Span(self.hosts[host].disk_full_until.saturating_sub(self.at)));
             let boot = self.hosts[host].boot;
             self.after(after, Event::Sync { host, boot });
         }
@@ -289,8 +347,13 @@ impl World {
 
     fn send(&mut self, host: HostIndex, epoch: Epoch, first: Seq, last: Seq) {
         let machine = &self.hosts[host];
-        let body = machine.disk.platter.read(epoch, first, last);
-        let upload = Upload { agent: machine.id(), epoch, first, last, body };
+        let Some(body) = machine.disk.platter.read(epoch, first, last) else {
+            // The disk is full, so the block that was to be cut in two is still one.
+            self.deliver(Span::millis(1), host, Input::UploadFinished { epoch, result: UploadResult::Unreachable });
+            return;
+        };
+        let (process, sent) = (machine.process, machine.now(self.at));
+        let upload = Upload { agent: machine.id(), epoch, first, last, body, boot: process, sent };
         let boot = machine.boot;
         let Some(delay) = self.network.message(host, self.server_place()) else {
             let result = UploadResult::Unreachable;
@@ -317,13 +380,14 @@ impl World {
         if self.hosts[host].boot != boot || !self.hosts[host].is_up() {
             return;
         }
-        self.after(HELLO_INTERVAL, Event::Hello { host, boot });
+        self.after(self.pace.hello(), Event::Hello { host, boot });
         let is_lonely = self.hosts[host].links.is_empty();
         if is_lonely
             && self.server.is_up
             && let Some(delay) = self.network.message(host, self.server_place())
         {
-            let known = self.registry.iter().filter(|(other, _)| **other != host).take(32);
+            let island = |other| self.pace.island(other) == self.pace.island(host);
+            let known = self.registry.iter().filter(|(other, _)| **other != host && island(**other)).take(32);
             let statements = known.map(|(_, record)| Statement::Member(record.clone())).collect();
             self.deliver(Span(delay.0 * 2), host, Input::Statements(statements));
         }

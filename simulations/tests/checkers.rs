@@ -4,9 +4,9 @@
 use everypath_protocol::time::Span;
 use simulations::report::run_once;
 use simulations::server::Bug;
-use simulations::world::{Outcome, Size};
+use simulations::world::{Outcome, Pace, Size};
 
-const SIZE: Size = Size { agents: 8, length: Span::seconds(3_600) };
+const SIZE: Size = Size { agents: 8, length: Span::seconds(3_600), pace: Pace::Mesh };
 
 fn seeds(bug: Option<Bug>) -> impl Iterator<Item = Outcome> {
     (1..=4).map(move |seed| run_once(seed, SIZE, bug))

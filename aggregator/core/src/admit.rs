@@ -18,8 +18,9 @@ pub const FUTURE_MAX: Span = Span::seconds(24 * 3_600);
 pub const AGE_MAX: Span = Span::seconds(400 * 24 * 3_600);
 /// Clocks closer than this are taken to agree: the time that a batch travels is not an offset.
 pub const OFFSET_MIN: Span = Span::seconds(1);
-/// From the end of a record to its block on the disk it takes a second; beyond this, the wall clock was stepped in between.
-const WRITE_LAG_MAX: Span = Span::seconds(30);
+/// From the end of a record to its block it takes a second, minutes where the disk takes nothing, and days where the host slept in
+/// between. Agents label all of a block by one setting of their clock; beyond this, one did not.
+const WRITE_LAG_MAX: Span = Span::seconds(7 * 24 * 3_600);
 /// A record may end this much after the clock that sent it and still be of now; beyond it, that clock was set back.
 const AHEAD_MAX: Span = Span::seconds(5);
 

@@ -71,11 +71,7 @@ pub async fn ingest(
 }
 
 async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, UnixTime), ApiError> {
-    if headers.get(header::CONTENT_TYPE).is_none_or(|kind| kind != CONTENT_TYPE) {
-        let detail = format!("Send a batch, with the header Content-Type: {CONTENT_TYPE}.");
-        return Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail));
-    }
-    let envelope: Envelope = codec::decode(&body, REQUEST_BYTES_MAX).map_err(unreadable)?;
+    let envelope = envelope(headers, &body)?;
     let opened = envelope.open(app.mesh.trust(), &Ed25519).map_err(refused)?;
     let agent = opened.header.agent;
     authorize(&Actor::Agent(agent), Action::Report, Resource::Agent(&agent))?;
@@ -96,6 +92,20 @@ async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, 
     }
     app.hub.apply(agent, std::mem::take(&mut ingested.news)).await?;
     Ok((ingested, received_at))
+}
+
+/// In postcard, as agents send it, or the same fields in JSON, for whoever has no postcard at hand. What is signed are the bytes
+/// inside, so both are checked alike.
+fn envelope(headers: &HeaderMap, body: &[u8]) -> Result<Envelope, ApiError> {
+    match headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok()) {
+        Some(CONTENT_TYPE) => codec::decode(body, REQUEST_BYTES_MAX).map_err(unreadable),
+        Some("application/json") => serde_json::from_slice(body)
+            .map_err(|error| ApiError::invalid("malformed", format!("The request is not a batch in JSON: {error}."))),
+        Some(_) | None => {
+            let detail = format!("Send a batch, with the header Content-Type: {CONTENT_TYPE} or application/json.");
+            Err(ApiError::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", detail))
+        }
+    }
 }
 
 fn unpack(opened: OpenedBatch) -> Result<(OpenedBatch, Vec<Block>), ApiError> {

@@ -37,6 +37,15 @@ pub fn from_data_dir(folder: &Path) -> anyhow::Result<Ledger> {
     Ok(Ledger { agent, entries })
 }
 
+/// Reads accounts that somebody wrote into a file, such as the load tool.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn from_file(file: &Path) -> anyhow::Result<Vec<Ledger>> {
+    let text = std::fs::read(file).with_context(|| format!("{} cannot be read", file.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("{} is not a list of accounts in JSON", file.display()))
+}
+
 /// An agent that runs holds a lock on its buffer; a copy of it would be of two moments.
 fn refuse_running(buffer: &Path) -> anyhow::Result<()> {
     let file = std::fs::File::open(buffer).with_context(|| format!("{} cannot be read", buffer.display()))?;

@@ -5,9 +5,10 @@ mod ledgers;
 mod report;
 
 pub use compare::{StreamReport, compare};
-pub use ledgers::{from_data_dir, from_url};
+pub use ledgers::{from_data_dir, from_file, from_url};
 pub use report::{Totals, table};
 
+use crate::place::{self, Place};
 use crate::store::Store;
 use anyhow::Context as _;
 use everypath_protocol::ledger::Ledger;
@@ -18,15 +19,17 @@ use std::process::ExitCode;
 /// What to compare.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
-    /// Of the aggregator.
-    #[arg(long)]
-    pub data_dir: PathBuf,
+    #[command(flatten)]
+    pub place: Place,
     /// Data directory of an agent that is not running; may be given several times.
     #[arg(long)]
     pub agent_dir: Vec<PathBuf>,
     /// Address of the loopback page of an agent that runs, http://127.0.0.1:PORT; may be given several times.
     #[arg(long)]
     pub agent_url: Vec<String>,
+    /// File with a list of accounts in JSON, as a loopback page shows one; may be given several times.
+    #[arg(long)]
+    pub ledger: Vec<PathBuf>,
     /// End with one line of JSON.
     #[arg(long)]
     pub json: bool,
@@ -38,8 +41,8 @@ pub struct Arguments {
 /// When the comparison cannot be made; whoever calls ends with 2.
 pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     anyhow::ensure!(
-        !arguments.agent_dir.is_empty() || !arguments.agent_url.is_empty(),
-        "name at least one agent, by --agent-dir or --agent-url"
+        !(arguments.agent_dir.is_empty() && arguments.agent_url.is_empty() && arguments.ledger.is_empty()),
+        "name at least one agent, by --agent-dir, --agent-url or --ledger"
     );
     // The accounts first: what is stored afterwards can only be more.
     let mut ledgers = Vec::new();
@@ -49,7 +52,10 @@ pub async fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     for url in &arguments.agent_url {
         ledgers.push(from_url(url).await?);
     }
-    let store = Store::open_existing(&arguments.data_dir).await?;
+    for file in &arguments.ledger {
+        ledgers.extend(from_file(file)?);
+    }
+    let store = place::open(&arguments.place.read()?, false).await?;
     let reports = compare_all(&store, &ledgers).await;
     store.close().await;
     let reports = reports?;

@@ -1,6 +1,6 @@
 //! The agent: routing only. The one place with the big `match`; every decision is in one of the machines.
 
-use crate::effect::{Effect, Effects, Input, Statement};
+use crate::effect::{Anomaly, Effect, Effects, Input, Statement};
 use crate::exchange::{Exchange, Holdings};
 use crate::matrix::{MemberView, Rows, View};
 use crate::membership::Membership;
@@ -18,15 +18,20 @@ use everypath_protocol::member::Version;
 use everypath_protocol::mesh::{Holding, Topic};
 use everypath_protocol::record::{CellFlip, Record};
 use everypath_protocol::sign::Document;
-use everypath_protocol::time::{MonoTime, Now};
+use everypath_protocol::time::{MonoTime, Now, Span};
 use everypath_protocol::trust::Certificate;
 use everypath_protocol::window::ProbeKind;
+
+/// A wall clock that moved this much more or less than the monotonic one was set; less is a daemon that slews it.
+const STEP_MIN: Span = Span::millis(500);
 
 /// One agent, complete. Owns no socket, no clock, no disk.
 #[derive(Debug)]
 pub struct Agent {
     params: AgentParams,
     started: MonoTime,
+    /// Both clocks at the last input.
+    last: Now,
     membership: Membership,
     rows: Rows,
     exchange: Exchange,
@@ -41,9 +46,10 @@ impl Agent {
     pub fn new(params: AgentParams, resume: Resume, seed: [u8; 32], now: Now) -> Self {
         Self {
             started: now.mono,
+            last: now,
             membership: Membership::new(&params, seed),
-            rows: Rows::new(now.mono),
-            exchange: Exchange::new(seed, now.mono),
+            rows: Rows::new(params.row_interval, now.mono),
+            exchange: Exchange::new(seed, params.exchange_interval, now.mono),
             schedule: Schedule::new(&params),
             windows: Windows::new(params.window),
             outbox: Outbox::new(&params, resume, seed),
@@ -54,10 +60,25 @@ impl Agent {
 
     /// Takes one input in and says what is to be done. Total: cannot fail, block or panic.
     pub fn handle(&mut self, now: Now, input: Input, out: &mut Effects) {
+        self.notice_step(now, out);
         let is_end = matches!(input, Input::Shutdown);
         self.route(now, input, out);
         if !is_end {
             self.turn(now, out);
+        }
+    }
+
+    /// A block says when it was written by both clocks, and its records are put in time by that. So all of a block must be
+    /// labelled by one setting of the wall clock: when it was stepped, what waits is written as of before, and what is being
+    /// measured gets the label that it would have had.
+    fn notice_step(&mut self, now: Now, out: &mut Effects) {
+        let before = core::mem::replace(&mut self.last, now);
+        let passed_us = i64::try_from(now.mono.since(before.mono).as_micros()).unwrap_or(i64::MAX);
+        let step_us = now.wall.0.saturating_sub(before.wall.0).saturating_sub(passed_us);
+        if step_us.unsigned_abs() >= STEP_MIN.as_micros() {
+            self.outbox.flush(before, out);
+            self.windows.relabel(step_us);
+            out.push(Effect::Anomaly(Anomaly::ClockStepped));
         }
     }
 

@@ -293,6 +293,8 @@ pub enum Anomaly {
     AckBehind,
     /// A statement that is not newer, from an agent that is not a member, or past a limit.
     UselessStatement,
+    /// The wall clock was set.
+    ClockStepped,
     /// Somebody else speaks with our key: an older copy of this host. We go on with a higher incarnation.
     OwnRecordFromElsewhere,
 }
@@ -306,6 +308,7 @@ impl Anomaly {
             Self::AckAhead => "ack_ahead",
             Self::AckBehind => "ack_behind",
             Self::UselessStatement => "useless_statement",
+            Self::ClockStepped => "clock_stepped",
             Self::OwnRecordFromElsewhere => "own_record_from_elsewhere",
         }
     }

@@ -13,7 +13,6 @@ use everypath_protocol::mesh::{BYTES_MAX, DIGEST_MAX, DOCUMENTS_MAX, Holding, To
 use everypath_protocol::sign::Signed;
 use everypath_protocol::time::{MonoTime, Span};
 
-const ROUND: Span = Span::seconds(5);
 /// Room left in a message for what is around the documents.
 const DOCUMENT_BYTES_MAX: usize = BYTES_MAX - 8 * 1024;
 /// Keys, signature and lengths around the body of a signed document.
@@ -62,6 +61,7 @@ impl<'all> Holdings<'all> {
 /// Rounds of comparison with neighbours.
 #[derive(Debug)]
 pub struct Exchange {
+    interval: Span,
     next_round: MonoTime,
     /// Where the next digest begins, when not everything fits into one.
     cursor: AgentId,
@@ -69,10 +69,10 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// The first round comes within one period.
-    pub fn new(seed: [u8; 32], now: MonoTime) -> Self {
+    /// The first round comes within one `interval`.
+    pub fn new(seed: [u8; 32], interval: Span, now: MonoTime) -> Self {
         let mut random = Random::new(seed, RandomStream::Exchange);
-        Self { next_round: now + random.jittered(ROUND), cursor: FIRST, random }
+        Self { interval, next_round: now + random.jittered(interval), cursor: FIRST, random }
     }
 
     /// Compares with one neighbour when a round is due.
@@ -80,7 +80,7 @@ impl Exchange {
         if now < self.next_round {
             return;
         }
-        self.next_round = now + self.random.jittered(ROUND);
+        self.next_round = now + self.random.jittered(self.interval);
         if let Some(peer) = self.random.pick(&all.membership.links()) {
             self.compare(*peer, all, out);
         }

@@ -14,19 +14,18 @@ use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 use everypath_protocol::window::NotMeasuredCounts;
 use everypath_verdict::is_fresh;
 
-/// A row is told anew this often even when nothing changed, so that others can tell silence from health.
-const ROW_INTERVAL: Span = Span::seconds(30);
 /// After a cell went down or came back a row is told at once, but not more often than this.
 const ROW_INTERVAL_MIN: Span = Span::seconds(1);
 /// After any other change it is told this soon: lossy paths change often, and telling all of it would cost more than the probes.
 const ROW_INTERVAL_LAZY: Span = Span::seconds(10);
-/// A row that was not renewed for this long says nothing any more.
-pub const ROW_STALE_AFTER: Span = Span::seconds(90);
+/// A row that was not renewed for so many intervals says nothing any more.
+const ROW_STALE_INTERVALS: u64 = 3;
 
 /// Everybody's newest row.
 #[derive(Debug)]
 pub struct Rows {
     rows: BTreeMap<AgentId, (Verified<Row>, MonoTime)>,
+    interval: Span,
     number: u64,
     next_at: MonoTime,
     told_at: Option<MonoTime>,
@@ -34,8 +33,8 @@ pub struct Rows {
 
 impl Rows {
     /// The first own row comes as soon as there is something to tell, at the latest after one interval.
-    pub fn new(now: MonoTime) -> Self {
-        Self { rows: BTreeMap::new(), number: 0, next_at: now + ROW_INTERVAL_MIN, told_at: None }
+    pub fn new(interval: Span, now: MonoTime) -> Self {
+        Self { rows: BTreeMap::new(), interval, number: 0, next_at: now + ROW_INTERVAL_MIN, told_at: None }
     }
 
     /// The newest row of an agent.
@@ -74,7 +73,7 @@ impl Rows {
         if now.mono < self.next_at {
             return;
         }
-        self.next_at = now.mono + ROW_INTERVAL;
+        self.next_at = now.mono + self.interval;
         self.told_at = Some(now.mono);
         self.number += 1;
         let mut cells = cells();
@@ -88,13 +87,14 @@ impl Rows {
         self.next_at
     }
 
-    /// The cells of an agent's row as they may be shown, and when it was told. Past [`ROW_STALE_AFTER`] — by the author's
+    /// The cells of an agent's row as they may be shown, and when it was told. Past [`ROW_STALE_INTERVALS`] — by the author's
     /// label or since it came in, because a dead agent's last row may come in late — every cell is unknown.
     pub fn shown(&self, owner: &AgentId, now: Now) -> (Option<UnixTime>, Vec<(AgentId, PackedCell)>) {
         let Some((row, received)) = self.rows.get(owner) else { return (None, Vec::new()) };
         let document = row.document();
-        let is_renewed = now.mono.since(*received) <= ROW_STALE_AFTER;
-        let is_stale = !(is_renewed && is_fresh(document.at, now.wall, ROW_STALE_AFTER));
+        let stale_after = Span(self.interval.0.saturating_mul(ROW_STALE_INTERVALS));
+        let is_renewed = now.mono.since(*received) <= stale_after;
+        let is_stale = !(is_renewed && is_fresh(document.at, now.wall, stale_after));
         let show = |(target, cell): &(AgentId, PackedCell)| {
             let is_known_state = CellState::from_code(cell.state).is_some();
             (*target, if is_stale || !is_known_state { PackedCell::UNKNOWN } else { *cell })

@@ -37,6 +37,10 @@ pub struct AgentParams {
     pub targets_max: usize,
     /// Connections that the agent keeps up.
     pub links_target: usize,
+    /// Two neighbours compare what they hold this often.
+    pub exchange_interval: Span,
+    /// The own row is told anew this often even when nothing changed, so that others can tell silence from health.
+    pub row_interval: Span,
     /// Where one state of a cell ends and the next begins.
     pub thresholds: Thresholds,
     /// Most bytes of records that wait for an aggregator.
@@ -63,6 +67,8 @@ impl AgentParams {
             lonely_after: Span::seconds(600),
             targets_max: 64,
             links_target: 12,
+            exchange_interval: Span::seconds(5),
+            row_interval: Span::seconds(30),
             thresholds: Thresholds::for_interval(probe_interval),
             buffer_bytes_max: 64 * 1024 * 1024,
             has_aggregator: true,

@@ -86,6 +86,15 @@ impl Windows {
         closed
     }
 
+    /// The wall clock was set by so many microseconds: windows that are open get the labels that the clock of now would have
+    /// given them.
+    pub fn relabel(&mut self, step_us: i64) {
+        for window in &mut self.open {
+            window.start.0 = window.start.0.saturating_add(step_us);
+            window.pairs.values_mut().for_each(|pair| pair.start = window.start);
+        }
+    }
+
     /// When [`Self::close`] will have something, if all outcomes are there by then.
     pub fn next_deadline(&self) -> Option<MonoTime> {
         self.open.front().filter(|window| window.outstanding == 0).map(|window| window.ends)

@@ -8,6 +8,7 @@ use everypath_protocol::block::{Block, Content};
 use everypath_protocol::cell::CellState;
 use everypath_protocol::record::Record;
 use everypath_protocol::sign::seal;
+use everypath_protocol::time::Span;
 use everypath_protocol::window::ProbeOutcome;
 
 /// Lives for this long among `others` agents that answer every ping in a millisecond until `fails_at`, then none.
@@ -115,4 +116,57 @@ fn a_row_of_nobody_is_not_taken() {
     agent.handle(at(0), Input::Statements(vec![Statement::Row(seal(row, trust().mesh(), &key(99)))]), &mut out);
     assert_eq!(agent.view(at(0)).members.len(), 1);
     assert!(out.contains(&Effect::Anomaly(crate::effect::Anomaly::UselessStatement)));
+}
+
+/// The wall clock is set while windows are open and records wait: every record lies where it would lie had the clock always
+/// said what it said when its block was written.
+#[test]
+fn a_stepped_wall_clock_leaves_every_block_labelled_by_one_setting() {
+    for step_us in [3_600_000_000_i64, -3_600_000_000, 31_536_000_000_000, -1_790_000_000_000_000] {
+        let mut agent = Agent::new(params(1), Resume::default(), [1; 32], at(0));
+        let mut inputs = vec![Input::Statements(vec![Statement::Member(member(2, 1, 1))])];
+        let mut ends = 0;
+        for step in (0..=60_000_u64).step_by(100) {
+            let mut now = at(step);
+            now.wall.0 += if step >= 33_300 { step_us } else { 0 };
+            inputs.push(if step == 60_000 { Input::Shutdown } else { Input::Wakeup });
+            let mut out = Effects::new();
+            for input in core::mem::take(&mut inputs) {
+                agent.handle(now, input, &mut out);
+            }
+            for effect in out {
+                match effect {
+                    Effect::StartProbe(request) => {
+                        let outcome = ProbeOutcome::Replied { rtt_us: 1_000 };
+                        inputs.push(Input::ProbeFinished { probe: request.probe, outcome });
+                    }
+                    Effect::Persist(PersistOp::Append { epoch, last, bytes, .. }) => {
+                        inputs.push(Input::Persisted { epoch, up_to: last });
+                        let block = Block::decode(&bytes).unwrap();
+                        let Content::Records(records) = block.content else { continue };
+                        for record in records {
+                            let (end, span) = match record {
+                                Record::Window(window) => (window.end(), window.span),
+                                Record::Flip(flip) => (flip.at, Span::ZERO),
+                            };
+                            ends += 1;
+                            assert!(
+                                end <= block.written.wall,
+                                "{step_us}: {end:?} is later than {:?}",
+                                block.written.wall
+                            );
+                            assert!(
+                                block.written.wall.since(end) <= Span::seconds(3),
+                                "{step_us}: {end:?} {:?}",
+                                block.written.wall
+                            );
+                            assert!(span <= Span::seconds(10), "{span:?}");
+                        }
+                    }
+                    _ => {}
+                }
+            }
+        }
+        assert!(ends >= 7, "{ends} records prove too little");
+    }
 }
