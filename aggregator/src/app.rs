@@ -5,12 +5,14 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::hub::Hub;
 use crate::mesh::Mesh;
+use crate::replica::Replica;
 use crate::retention::Retention;
 use crate::store::{Store, StoreError};
 use crate::telemetry::Metrics;
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::AggregatorAddress;
 use std::sync::{Arc, OnceLock};
+use tokio_util::sync::CancellationToken;
 
 /// Samples received this long before a start are told to the matrix again: the minute that is folded, and the longest that
 /// its rows may not have been kept.
@@ -29,14 +31,18 @@ pub struct App {
     pub mesh: Mesh,
     /// The matrix of now.
     pub hub: Hub,
-    /// When old samples are deleted.
+    /// When old rows are deleted.
     pub retention: Retention,
+    /// This process among others on the same database.
+    pub replica: Replica,
     /// Counters.
     pub metrics: Metrics,
     /// Checks passwords.
     pub passwords: Passwords,
     /// Where agents reach this aggregator; known once the listeners are bound.
     pub addresses: OnceLock<Vec<AggregatorAddress>>,
+    /// Cancelled when the process is asked to end; what is under way is finished, nothing new is begun.
+    pub draining: CancellationToken,
 }
 
 /// How handlers get it.
@@ -49,6 +55,8 @@ impl App {
     /// [`StoreError`] when what was kept cannot be read.
     pub async fn start(config: Config, clock: Clock, store: Store, mesh: Mesh) -> Result<Shared, StoreError> {
         let now = clock.now();
+        // First: what is stored while the matrix is read is read again, which does no harm.
+        let replica = Replica::new(store.journal_head().await?);
         let state = store.matrix_state(now.minus(REPLAY)).await?;
         let retention = Retention::new(&clock, store.newest_receipt().await?);
         let metrics = Metrics::new();
@@ -62,15 +70,22 @@ impl App {
             mesh,
             hub,
             retention,
+            replica,
             metrics,
             passwords,
             addresses: OnceLock::new(),
+            draining: CancellationToken::new(),
         }))
     }
 
     /// Now.
     pub fn now(&self) -> UnixTime {
         self.clock.now()
+    }
+
+    /// Whether the process was asked to end.
+    pub fn is_draining(&self) -> bool {
+        self.draining.is_cancelled()
     }
 
     /// Where agents reach this aggregator.

@@ -72,6 +72,12 @@ pub fn span(duration: Duration) -> Span {
     Span(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
 }
 
+/// A time as RFC 3339 writes it, with any offset.
+pub fn time_of(text: &str) -> Option<UnixTime> {
+    let read = time::OffsetDateTime::parse(text, &time::format_description::well_known::Rfc3339).ok()?;
+    i64::try_from(read.unix_timestamp_nanos() / 1_000).ok().map(UnixTime)
+}
+
 /// RFC 3339 in UTC with microseconds left out where they are zero.
 pub fn rfc3339(time: UnixTime) -> String {
     let seconds = time.0.div_euclid(1_000_000);
@@ -113,6 +119,7 @@ mod tests {
             (-1, "1969-12-31T23:59:59.999999Z"),
         ] {
             assert_eq!(rfc3339(UnixTime(micros)), text);
+            assert_eq!(time_of(text), Some(UnixTime(micros)));
         }
     }
 

@@ -37,6 +37,26 @@ pub const SCHEMA: Schema = Schema {
         },
         Key { name: "tls.key", default: "", doc: "File with the private key of the certificate (PEM)." },
         Key {
+            name: "database.url",
+            default: "",
+            doc: "postgres://user:password@host/database for PostgreSQL or TimescaleDB, which several replicas may share.\nEmpty: SQLite, a file in data_dir.",
+        },
+        Key {
+            name: "database.key_file",
+            default: "",
+            doc: "File with the key that seals what replicas share in the database, made by `aggregator keygen`.\nNeeded with database.url, the same for every replica.",
+        },
+        Key {
+            name: "database.connections",
+            default: "10",
+            doc: "Most connections of this replica to PostgreSQL, from 4 to 100.",
+        },
+        Key {
+            name: "database.migrate",
+            default: "true",
+            doc: "Whether `serve` brings the schema up to date. false: `aggregator migrate` does it before.",
+        },
+        Key {
             name: "keep.samples",
             default: "7d",
             doc: "How long samples are kept. One pair of hosts takes about 1 MB a day. At least 1h.",
@@ -62,10 +82,31 @@ pub struct Config {
     pub advertise: Vec<String>,
     /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
-    /// Age at which samples are deleted.
+    /// PostgreSQL, if it is not SQLite.
+    pub database: Option<Database>,
+    /// Age at which samples are deleted, until it is set by the API.
     pub keep_samples: Duration,
     /// Told to agents in every answer.
     pub sync_interval: Duration,
+}
+
+/// Where PostgreSQL is.
+#[derive(Clone)]
+pub struct Database {
+    /// With the password: never to be shown.
+    pub url: String,
+    /// See [`crate::seal`].
+    pub key_file: PathBuf,
+    /// Most connections.
+    pub connections: u32,
+    /// Whether to bring the schema up to date.
+    pub migrate: bool,
+}
+
+impl std::fmt::Debug for Database {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Database").field("key_file", &self.key_file).finish_non_exhaustive()
+    }
 }
 
 impl Config {
@@ -83,8 +124,32 @@ impl Config {
             http: values.get("server.http"),
             advertise: values.get("server.advertise"),
             tls_files: certificate.clone().zip(key.clone()),
+            database: None,
             keep_samples: values.get("keep.samples"),
             sync_interval: values.get("ingest.sync_interval"),
+        };
+        let url: String = values.get("database.url");
+        let key_file: Option<PathBuf> = values.get("database.key_file");
+        let connections: u32 = values.get("database.connections");
+        let migrate: bool = values.get("database.migrate");
+        if !(4..=100).contains(&connections) {
+            values.reject("database.connections", "must be from 4 to 100");
+        }
+        let schemes = ["postgres://", "postgresql://"];
+        if !url.is_empty() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+            values.reject("database.url", "must begin with postgres://; leave it empty for SQLite");
+        }
+        let config = match key_file {
+            Some(key_file) if !url.is_empty() => {
+                Self { database: Some(Database { url, key_file, connections, migrate }), ..config }
+            }
+            _ => {
+                if !url.is_empty() {
+                    let why = "replicas share keys in the database, sealed with a key from a file; make one by `aggregator keygen FILE` and set `database.key_file`";
+                    values.reject("database.url", why);
+                }
+                config
+            }
         };
         if certificate.is_some() && key.is_none() {
             values.reject("tls.certificate", "a certificate needs its private key; set `tls.key` too");

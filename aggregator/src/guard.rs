@@ -27,6 +27,8 @@ pub enum Action {
     ReadMatrix,
     /// Make join tokens.
     CreateJoinToken,
+    /// Change what holds for everybody.
+    ChangeSettings,
     /// Become a member.
     Join,
     /// Send results and learn of others.
@@ -99,11 +101,14 @@ pub fn authorize(actor: &Actor, action: Action, resource: Resource<'_>) -> Resul
     let allowed = match (action, actor) {
         (Action::ReadPublic | Action::UseSession, _) => true,
         (Action::ReadMatrix, Actor::User { role, .. }) => *role >= Role::Viewer,
-        (Action::CreateJoinToken, Actor::User { role, .. }) => *role >= Role::Admin,
+        (Action::CreateJoinToken | Action::ChangeSettings, Actor::User { role, .. }) => *role >= Role::Admin,
         (Action::Join, Actor::Joiner) => true,
         // An agent speaks for itself alone.
         (Action::Report, Actor::Agent(agent)) => resource == Resource::Agent(agent),
-        (Action::ReadMatrix | Action::CreateJoinToken, Actor::Anonymous | Actor::Joiner | Actor::Agent(_))
+        (
+            Action::ReadMatrix | Action::CreateJoinToken | Action::ChangeSettings,
+            Actor::Anonymous | Actor::Joiner | Actor::Agent(_),
+        )
         | (Action::Join, Actor::Anonymous | Actor::Agent(_) | Actor::User { .. })
         | (Action::Report, Actor::Anonymous | Actor::Joiner | Actor::User { .. }) => false,
     };
@@ -139,6 +144,7 @@ mod tests {
             (Action::UseSession, Resource::OwnSession, [true; 6]),
             (Action::ReadMatrix, Resource::Mesh, [false, false, false, true, true, true]),
             (Action::CreateJoinToken, Resource::Mesh, [false, false, false, false, false, true]),
+            (Action::ChangeSettings, Resource::Mesh, [false, false, false, false, false, true]),
             (Action::Join, Resource::Mesh, [false, true, false, false, false, false]),
             (Action::Report, Resource::Agent(&AGENT), [false, false, true, false, false, false]),
         ];

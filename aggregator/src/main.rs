@@ -152,7 +152,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve(arguments) => {
             let config = Config::load(&sources(&arguments))?;
             let password = std::env::var("EVERYPATH_ADMIN_PASSWORD").ok().filter(|password| !password.is_empty());
-            serve::serve(config, password, stop_signal()?).await?;
+            Box::pin(serve::serve(config, password, stop_signal()?)).await?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Token(Token::Create { data_dir, uses, expires, site, advertise }) => {

@@ -2,6 +2,8 @@
 
 use crate::files::{self, Reader};
 use crate::random;
+use crate::seal::SealKey;
+use crate::store::Store;
 use everypath_protocol::codec;
 use everypath_protocol::id::{AgentId, MeshId, PublicKey, hex, parse_hex32};
 use everypath_protocol::sign::{self, Ed25519, SecretKey, Signed, Signer, Verified};
@@ -9,9 +11,13 @@ use everypath_protocol::time::UnixTime;
 use everypath_protocol::trust::{
     CERTIFICATE_LIFE_US, Certificate, Credentials, Delegation, Trust, mesh_of, open_delegation,
 };
+use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Under which replicas share it.
+const SECRET: &str = "mesh";
+const SECRET_BYTES_MAX: usize = 8 * 1024;
 const FOLDER: &str = "keys";
 const DELEGATION_BYTES_MAX: usize = 4096;
 
@@ -79,6 +85,56 @@ impl Mesh {
         Ok(Self { root, trust: Trust::new(mesh, delegation.clone()), delegation, issuer })
     }
 
+    /// The mesh of all replicas on `store`; the first one founds it, or brings that of its data directory. That is how a mesh
+    /// that began on SQLite moves to PostgreSQL.
+    ///
+    /// # Errors
+    /// When the database cannot be asked or was sealed with another key, or the data directory holds another mesh.
+    pub async fn shared(store: &Store, key: &SealKey, data_dir: &Path) -> anyhow::Result<Self> {
+        let folder = data_dir.join(FOLDER);
+        let own = folder.join("delegation").exists().then(|| Self::open(data_dir)).transpose()?;
+        let candidate = match &own {
+            Some(mesh) => Shared {
+                issuer: mesh.issuer.seed(),
+                root: root_in(&folder)?,
+                delegation: mesh.delegation.signed().clone(),
+            },
+            None => Shared::found(),
+        };
+        let bytes = key.share(store, SECRET, &codec::encode(&candidate)).await?;
+        let mesh = Self::from_shared(&bytes)?;
+        if let Some(own) = own
+            && own.id() != mesh.id()
+        {
+            anyhow::bail!(
+                "the keys in {} are of mesh {}, but the database holds mesh {}; move the folder away to serve the database's",
+                folder.display(),
+                own.id().short(),
+                mesh.id().short()
+            );
+        }
+        Ok(mesh)
+    }
+
+    /// The mesh of the replicas on `store`.
+    ///
+    /// # Errors
+    /// As [`Self::shared`]; also when there is none.
+    pub async fn of_store(store: &Store, key: &SealKey) -> anyhow::Result<Self> {
+        Self::from_shared(&key.fetch(store, SECRET).await?)
+    }
+
+    fn from_shared(bytes: &[u8]) -> anyhow::Result<Self> {
+        let damaged =
+            |_| anyhow::anyhow!("the secret `mesh` in the database cannot be read; was it written by a newer version?");
+        let shared: Shared = codec::decode(bytes, SECRET_BYTES_MAX).map_err(damaged)?;
+        let (root, issuer) = (shared.delegation.author, SecretKey::from_seed(&shared.issuer));
+        let mesh = mesh_of(&root);
+        let delegation = open_delegation(&mesh, &root, shared.delegation, &Ed25519)
+            .map_err(|_| anyhow::anyhow!("the delegation in the database is not signed by its root"))?;
+        Ok(Self { root, trust: Trust::new(mesh, delegation.clone()), delegation, issuer })
+    }
+
     fn found(folder: &Path) -> Result<Self, MeshError> {
         let failed = |path: &Path| {
             let path = path.to_owned();
@@ -134,6 +190,30 @@ impl Mesh {
     }
 }
 
+/// A mesh as replicas share it.
+#[derive(Serialize, Deserialize)]
+struct Shared {
+    issuer: [u8; 32],
+    /// `None` where it is kept elsewhere.
+    root: Option<[u8; 32]>,
+    delegation: Signed,
+}
+
+impl Shared {
+    fn found() -> Self {
+        let [root, issuer, config] = [(); 3].map(|()| SecretKey::from_seed(&random::bytes()));
+        let document = Delegation { version: 1, issuers: vec![issuer.public()], config: vec![config.public()] };
+        let delegation = sign::seal(document, mesh_of(&root.public()), &root).signed().clone();
+        Self { issuer: issuer.seed(), root: Some(root.seed()), delegation }
+    }
+}
+
+/// The root's key, unless it was taken away to be kept elsewhere.
+fn root_in(folder: &Path) -> Result<Option<[u8; 32]>, MeshError> {
+    let path = folder.join("root.key");
+    if path.exists() { read_key(&path).map(|key| Some(key.seed())) } else { Ok(None) }
+}
+
 fn read_key(path: &Path) -> Result<SecretKey, MeshError> {
     let text = std::fs::read_to_string(path).map_err(|source| MeshError::File {
         path: path.to_owned(),
@@ -157,6 +237,30 @@ mod tests {
         assert_eq!(first.id(), second.id());
         let certificate = first.certify(AgentId([1; 32]), "a".into(), "s".into(), UnixTime(0));
         assert!(second.trust().open_certificate(certificate, &Ed25519).is_ok());
+    }
+
+    #[tokio::test]
+    async fn replicas_share_one_mesh_and_a_data_directory_can_bring_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        for name in ["db", "1", "2", "3"] {
+            std::fs::create_dir(path(name)).expect("made");
+        }
+        crate::seal::make(&path("k")).expect("made");
+        let key = SealKey::read(&path("k")).expect("read");
+        let store = Store::open_sqlite(&path("db")).await.expect("opened");
+        assert!(Mesh::of_store(&store, &key).await.is_err(), "nobody founded one");
+        let brought = Mesh::open_or_found(&path("1")).expect("founded");
+        let one = Mesh::shared(&store, &key, &path("1")).await.expect("brought");
+        let two = Mesh::shared(&store, &key, &path("2")).await.expect("shared");
+        assert_eq!((one.id(), two.id()), (brought.id(), brought.id()));
+        let certificate = two.certify(AgentId([1; 32]), "a".into(), "s".into(), UnixTime(0));
+        assert!(
+            Mesh::of_store(&store, &key).await.expect("there").trust().open_certificate(certificate, &Ed25519).is_ok()
+        );
+        Mesh::open_or_found(&path("3")).expect("founded");
+        let error = Mesh::shared(&store, &key, &path("3")).await.expect_err("another mesh").to_string();
+        assert!(error.contains("move the folder away"), "{error}");
     }
 
     #[test]

@@ -1,21 +1,113 @@
-//! When old samples are deleted, and when rather not: a wall clock that is wrong makes everything look old.
+//! What is kept for how long, and when rather nothing is deleted: a wall clock that is wrong makes everything look old.
 
 use crate::app::App;
-use crate::clock::{Clock, rfc3339, span};
-use crate::store::StoreError;
+use crate::clock::{Clock, rfc3339};
+use crate::config::Config;
+use crate::store::{Keep, Store, StoreError};
 use everypath_protocol::time::{MonoTime, Span, UnixTime};
-use std::sync::atomic::{AtomicI64, AtomicU32, Ordering};
+use serde::{Deserialize, Serialize};
+use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Samples looked at in one transaction: a few milliseconds, so that batches wait no longer.
-const ROWS_PER_STEP: u32 = 2_000;
 /// Steps in one run; the next run goes on where this one ended.
-const STEPS_MAX: u32 = 500;
+const STEPS_MAX: u32 = 1_000;
 /// Nothing is deleted while the wall clock is further than this from where it was at the start plus the time since.
 const STEP_MAX: Span = Span::seconds(3_600);
 /// Nothing is deleted by a process that began this long after anything came: rather is the clock wrong.
 const SILENCE_MAX: Span = Span::seconds(30 * 24 * 3_600);
 /// Runs between two warnings.
 const RUNS_PER_WARNING: u32 = 60;
+/// Under which the setting is kept.
+const SETTING: &str = "retention";
+const DAY: u64 = 24 * 3_600;
+
+/// How long each kind of row is kept, in seconds.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Periods {
+    /// Windows as agents closed them, 10 to 60 seconds each.
+    pub samples_s: u64,
+    /// Sums of a minute.
+    pub minutes_s: u64,
+    /// Sums of an hour.
+    pub hours_s: u64,
+    /// Sums of a day.
+    pub days_s: u64,
+    /// Changes of state.
+    pub events_s: u64,
+}
+
+impl Periods {
+    /// What holds until somebody sets something else.
+    pub fn usual(config: &Config) -> Self {
+        Self {
+            samples_s: config.keep_samples.as_secs(),
+            minutes_s: 90 * DAY,
+            hours_s: 2 * 365 * DAY,
+            days_s: 10 * 365 * DAY,
+            events_s: 365 * DAY,
+        }
+    }
+
+    /// Everything that is wrong with it, each as a sentence.
+    pub fn faults(&self) -> Vec<String> {
+        let named = [
+            ("samples_s", self.samples_s, 3_600, "an hour: a restart needs the last minutes"),
+            ("minutes_s", self.minutes_s, DAY, "a day"),
+            ("hours_s", self.hours_s, DAY, "a day"),
+            ("days_s", self.days_s, DAY, "a day"),
+            ("events_s", self.events_s, DAY, "a day"),
+        ];
+        const YEARS_MAX: u64 = 100;
+        let mut faults = Vec::new();
+        for (name, value, least, why) in named {
+            if value < least {
+                faults.push(format!("`{name}` must be at least {least}, which is {why}."));
+            }
+            if value > YEARS_MAX * 365 * DAY {
+                faults.push(format!("`{name}` must be at most {YEARS_MAX} years."));
+            }
+        }
+        if self.minutes_s < self.samples_s || self.hours_s < self.minutes_s || self.days_s < self.hours_s {
+            faults.push(
+                "Coarser rows must be kept at least as long as finer ones: samples, minutes, hours, days.".to_owned(),
+            );
+        }
+        faults
+    }
+
+    const fn keep(&self) -> Keep {
+        Keep {
+            samples: Span::seconds(self.samples_s),
+            minutes: Span::seconds(self.minutes_s),
+            hours: Span::seconds(self.hours_s),
+            days: Span::seconds(self.days_s),
+            events: Span::seconds(self.events_s),
+        }
+    }
+}
+
+/// The setting that holds, and its version; 0 until somebody set one.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn current(store: &Store, config: &Config) -> Result<(Periods, i64), StoreError> {
+    match store.setting(SETTING).await? {
+        Some((text, version)) => {
+            let periods = serde_json::from_str(&text).map_err(|_| StoreError::Damaged("the setting `retention`"))?;
+            Ok((periods, version))
+        }
+        None => Ok((Periods::usual(config), 0)),
+    }
+}
+
+/// Sets it, if nobody else did since `version`. Returns whether it was set.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn set(store: &Store, periods: &Periods, version: i64, now: UnixTime) -> Result<bool, StoreError> {
+    let text = serde_json::to_string(periods).map_err(|_| StoreError::Damaged("the setting `retention`"))?;
+    store.put_setting(SETTING, text, version, now).await
+}
 
 /// What is remembered from run to run.
 #[derive(Debug)]
@@ -23,20 +115,13 @@ pub struct Retention {
     wall: UnixTime,
     mono: MonoTime,
     newest_receipt: Option<UnixTime>,
-    next: AtomicI64,
     runs_skipped: AtomicU32,
 }
 
 impl Retention {
     /// At the start of the process; `newest_receipt` is from before.
     pub fn new(clock: &Clock, newest_receipt: Option<UnixTime>) -> Self {
-        Self {
-            wall: clock.now(),
-            mono: clock.mono(),
-            newest_receipt,
-            next: AtomicI64::new(0),
-            runs_skipped: AtomicU32::new(0),
-        }
+        Self { wall: clock.now(), mono: clock.mono(), newest_receipt, runs_skipped: AtomicU32::new(0) }
     }
 
     /// Why the wall clock is not believed.
@@ -52,29 +137,30 @@ impl Retention {
         Some(format!("the program started at {wall}, but what came last before that came at {newest}"))
     }
 
-    /// Deletes samples that are older than configured.
+    /// Drops what is older than it is to be kept, if this replica leads.
     ///
     /// # Errors
     /// [`StoreError`]; the next run goes on behind the last step that was done.
     pub async fn run(&self, app: &App) -> Result<(), StoreError> {
+        if app.replica.lease().is_none() {
+            return Ok(());
+        }
         if let Some(why) = self.doubt(&app.clock) {
             if self.runs_skipped.fetch_add(1, Ordering::Relaxed).is_multiple_of(RUNS_PER_WARNING) {
                 tracing::warn!(
                     why,
-                    "no old samples are deleted, because the clock may be wrong; if it is right, restart the aggregator"
+                    "nothing old is deleted, because the clock may be wrong; if it is right, restart the aggregator"
                 );
             }
             return Ok(());
         }
         self.runs_skipped.store(0, Ordering::Relaxed);
-        let now = app.now();
-        let before = now.minus(span(app.config.keep_samples));
+        let (periods, _) = current(&app.store, &app.config).await?;
         for _ in 0..STEPS_MAX {
-            let after = self.next.load(Ordering::Relaxed);
-            let swept = app.store.delete_samples(before, now, after, ROWS_PER_STEP).await?;
-            app.metrics.samples_deleted.inc_by(swept.deleted);
-            self.next.store(swept.next.unwrap_or(0), Ordering::Relaxed);
-            if swept.next.is_none() {
+            let Some(lease) = app.replica.lease() else { return Ok(()) };
+            let step = app.store.maintain(lease, periods.keep(), app.now()).await?;
+            app.metrics.rows_dropped.inc_by(step.dropped);
+            if !step.has_more {
                 return Ok(());
             }
         }

@@ -1,6 +1,8 @@
 //! Every route, in one list. A route cannot be added without saying who may reach it and what is done there.
 
-use crate::api::{self, ApiError, agents, health, hello, ingest, join, join_tokens, live, matrix, openapi, session};
+use crate::api::{
+    self, ApiError, agents, health, hello, ingest, join, join_tokens, live, matrix, openapi, retention, series, session,
+};
 use crate::app::Shared;
 use crate::auth::{self, Listener};
 use crate::guard::{Action, Guard};
@@ -61,15 +63,19 @@ impl Routes {
 
 /// The list.
 fn routes(app: Shared, listener: Listener) -> Routes {
-    use Action::{CreateJoinToken, Join, ReadMatrix, ReadPublic, Report, UseSession};
+    use Action::{ChangeSettings, CreateJoinToken, Join, ReadMatrix, ReadPublic, Report, UseSession};
     let routes = Routes { app, router: Router::new(), list: Vec::new() }
         .add(Method::GET, "/healthz", Guard::Public, ReadPublic, health::healthz)
+        .add(Method::GET, "/readyz", Guard::Public, ReadPublic, health::readyz)
         .add(Method::GET, "/api/v1/openapi.json", Guard::Public, ReadPublic, openapi::document)
         .add(Method::POST, "/api/v1/session", Guard::Public, UseSession, session::create)
         .add(Method::GET, "/api/v1/session", Guard::Public, UseSession, session::show)
         .add(Method::DELETE, "/api/v1/session", Guard::User, UseSession, session::delete)
         .add(Method::GET, "/api/v1/agents", Guard::User, ReadMatrix, agents::list)
         .add(Method::GET, "/api/v1/matrix", Guard::User, ReadMatrix, matrix::now)
+        .add(Method::GET, "/api/v1/pairs/{source}/{target}/series", Guard::User, ReadMatrix, series::series)
+        .add(Method::GET, "/api/v1/settings/retention", Guard::User, ReadMatrix, retention::show)
+        .add(Method::PUT, "/api/v1/settings/retention", Guard::User, ChangeSettings, retention::set)
         .add(Method::GET, "/api/v1/live", Guard::User, ReadMatrix, live::live)
         .add(Method::POST, "/api/v1/join-tokens", Guard::User, CreateJoinToken, join_tokens::create)
         .add(Method::POST, "/api/v1/join", Guard::JoinToken, Join, join::join)

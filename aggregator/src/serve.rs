@@ -58,6 +58,8 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
     let background = async {
         let ending = async {
             stop.cancelled().await;
+            // Load balancers and live pages go elsewhere; what is under way is finished.
+            app.draining.cancel();
             handles.iter().for_each(|handle| handle.graceful_shutdown(Some(SHUTDOWN_MAX)));
         };
         tokio::join!(jobs::run(app.clone(), stop.clone()), ending);
@@ -80,6 +82,9 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
     let result = tokio::try_join!(serving, welcome).map(drop);
     if let Err(error) = jobs::keep_latest(&app).await {
         tracing::warn!(%error, "the matrix was not kept; the next start reads the samples instead");
+    }
+    if let Err(error) = app.replica.step_down(&app).await {
+        tracing::warn!(%error, "the lease was not given back; another replica waits until it ends by itself");
     }
     app.store.close().await;
     result

@@ -21,8 +21,18 @@ pub struct Metrics {
     pub live_resets: IntCounter,
     /// Members.
     pub agents: IntGauge,
-    /// Samples deleted because of their age.
-    pub samples_deleted: IntCounter,
+    /// Rows, or whole partitions, dropped because of their age.
+    pub rows_dropped: IntCounter,
+    /// Samples added to the sums.
+    pub samples_rolled_up: IntCounter,
+    /// Sums written.
+    pub buckets_written: IntCounter,
+    /// Records that other replicas stored and that were shown here.
+    pub rows_followed: IntCounter,
+    /// Numbers of the journal that are not visible yet.
+    pub journal_holes: IntGauge,
+    /// 1 while this replica does the jobs.
+    pub is_leader: IntGauge,
     /// Background jobs that failed, by name.
     pub job_failures: IntCounterVec,
 }
@@ -45,7 +55,12 @@ impl Metrics {
             live_clients: gauge("live_clients", "Clients of the live matrix."),
             live_resets: counter("live_resets_total", "Clients of the live matrix that were too slow."),
             agents: gauge("agents", "Members of the mesh."),
-            samples_deleted: counter("retention_samples_total", "Samples deleted because of their age."),
+            rows_dropped: counter("retention_dropped_total", "Rows or partitions dropped because of their age."),
+            samples_rolled_up: counter("rollup_samples_total", "Samples added to the sums."),
+            buckets_written: counter("rollup_buckets_total", "Sums written."),
+            rows_followed: counter("followed_rows_total", "Records of other replicas shown here."),
+            journal_holes: gauge("journal_holes", "Numbers of the journal that are not visible yet."),
+            is_leader: gauge("is_leader", "1 while this replica does the jobs."),
             job_failures: counters("job_failures_total", "Background jobs that failed.", "job"),
             registry: registry.clone(),
         }

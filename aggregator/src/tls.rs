@@ -1,6 +1,8 @@
 //! The certificate of the TLS listener: the operator's files, or a self-signed one that agents know by its hash.
 
 use crate::files::{self, Reader};
+use crate::seal::SealKey;
+use crate::store::Store;
 use anyhow::Context as _;
 use everypath_protocol::sign::sha256;
 use rustls::ServerConfig;
@@ -49,6 +51,56 @@ impl Tls {
     }
 }
 
+/// Under which replicas share it.
+const SECRET: &str = "tls";
+
+impl Tls {
+    /// From the operator's files, or one self-signed certificate for all replicas on `store`, so that the pin in tokens fits
+    /// whichever answers.
+    ///
+    /// # Errors
+    /// As [`Tls::load`]; also when the database cannot be asked or was sealed with another key.
+    pub async fn shared(
+        files: Option<&(std::path::PathBuf, std::path::PathBuf)>,
+        data_dir: &Path,
+        names: &[String],
+        store: &Store,
+        key: &SealKey,
+    ) -> anyhow::Result<Self> {
+        if files.is_some() {
+            return Self::load(files, data_dir, names);
+        }
+        let (certificate, private) = (data_dir.join(CERTIFICATE_FILE), data_dir.join(KEY_FILE));
+        if !certificate.exists() {
+            make_self_signed(&certificate, &private, names)?;
+        }
+        let read =
+            |path: &Path| std::fs::read_to_string(path).with_context(|| format!("while reading {}", path.display()));
+        let own = [read(&certificate)?, read(&private)?].join("\n");
+        let text = key.share(store, SECRET, own.as_bytes()).await?;
+        Self::from_pem(&text).context("the secret `tls` in the database is not a certificate with its key")
+    }
+
+    fn from_pem(text: &[u8]) -> anyhow::Result<Self> {
+        let chain = CertificateDer::pem_slice_iter(text).collect::<Result<Vec<_>, _>>()?;
+        let pin = sha256(&[chain.first().context("there is no certificate")?]);
+        let server = config_of(chain, PrivateKeyDer::from_pem_slice(text)?)?;
+        Ok(Self { server, pin: Some(pin) })
+    }
+}
+
+/// The pin of the certificate that replicas on `store` share; `None` if none was made yet.
+///
+/// # Errors
+/// When the database cannot be asked or was sealed with another key.
+pub async fn pin_of_store(store: &Store, key: &SealKey) -> anyhow::Result<Option<[u8; 32]>> {
+    if store.stored_secret(SECRET).await?.is_none() {
+        return Ok(None);
+    }
+    let text = key.fetch(store, SECRET).await?;
+    Ok(Tls::from_pem(&text)?.pin)
+}
+
 /// The pin that tokens must carry, from the files alone.
 ///
 /// # Errors
@@ -69,10 +121,16 @@ fn server_config(certificate: &Path, key: &Path) -> anyhow::Result<Arc<ServerCon
     let chain = chain.with_context(|| format!("while reading the TLS certificate {}", certificate.display()))?;
     let private =
         PrivateKeyDer::from_pem_file(key).with_context(|| format!("while reading the TLS key {}", key.display()))?;
-    let mut config =
-        ServerConfig::builder().with_no_client_auth().with_single_cert(chain, private).with_context(|| {
-            format!("the TLS key {} does not fit the certificate {}", key.display(), certificate.display())
-        })?;
+    config_of(chain, private).with_context(|| {
+        format!("the TLS key {} does not fit the certificate {}", key.display(), certificate.display())
+    })
+}
+
+fn config_of(
+    chain: Vec<CertificateDer<'static>>,
+    private: PrivateKeyDer<'static>,
+) -> anyhow::Result<Arc<ServerConfig>> {
+    let mut config = ServerConfig::builder().with_no_client_auth().with_single_cert(chain, private)?;
     config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
     Ok(Arc::new(config))
 }

@@ -25,8 +25,7 @@ create table stream (
     unique (agent, epoch)
 ) strict;
 
--- What came in, for the audit. sample_first is the id that the block's first sample got or would have got: where to begin
--- when the samples since a time of receipt are wanted.
+-- What came in, for the audit.
 create table ingest_block (
     stream       integer not null references stream (id),
     first        integer not null,
@@ -35,38 +34,131 @@ create table ingest_block (
     hash         blob not null check (length(hash) = 32),
     flags        integer not null,
     received_at  integer not null,
-    sample_first integer not null,
     primary key (stream, first)
 ) strict, without rowid;
 
-create index ingest_block_received on ingest_block (received_at, sample_first);
-
--- Windows. No unique index: the cursor already makes every number come once, and the index would cost more than the rows.
-create table sample (
-    id           integer primary key,
-    time         integer not null,
-    source       integer not null,
-    target       integer not null,
-    kind         integer not null,
-    stream       integer not null,
-    seq          integer not null,
-    span_ms      integer not null,
-    sent         integer not null,
-    received     integer not null,
-    late         integer not null,
-    duplicated   integer not null,
-    not_measured integer not null,
-    rtt_min      integer,
-    rtt_max      integer,
-    rtt_sum      integer,
-    histogram    blob,
-    state        integer not null,
-    flags        integer not null,
-    -- The agent's own time where it is not the time above.
-    raw_time     integer
+-- Windows, as many in a row as came together: aggregator/core/src/archive.rs, compressed by zstd. A row for each window and the
+-- index that finds it would take four times the space. Small ones are packed into large ones when they are an hour old.
+create table sample_block (
+    id          integer primary key,
+    stream      integer not null,
+    source      integer not null,
+    first       integer not null,
+    last        integer not null,
+    rows        integer not null,
+    -- Of its windows: beginning of the first and of the last in time.
+    time_first  integer not null,
+    time_last   integer not null,
+    received_at integer not null,
+    body        blob not null
 ) strict;
 
-create index sample_pair on sample (source, target, kind, time desc);
+create index sample_block_source on sample_block (source, time_last, time_first);
+create index sample_block_age on sample_block (time_last);
+create index sample_block_small on sample_block (stream, id) where rows < 2048;
+
+-- Sums of windows. A pair's rows lie beside each other, because that is how they are read.
+create table sample_minute (
+    source        integer not null,
+    target        integer not null,
+    kind          integer not null,
+    time          integer not null,
+    windows       integer not null,
+    span_ms       integer not null,
+    down_ms       integer not null,
+    unknown_ms    integer not null,
+    sent          integer not null,
+    received      integer not null,
+    late          integer not null,
+    duplicated    integer not null,
+    not_permitted integer not null,
+    send_failed   integer not null,
+    overload      integer not null,
+    stalled       integer not null,
+    rtt_min       integer,
+    rtt_max       integer,
+    rtt_sum       integer,
+    histogram     blob,
+    primary key (source, target, kind, time)
+) strict, without rowid;
+
+create table sample_hour (
+    source        integer not null,
+    target        integer not null,
+    kind          integer not null,
+    time          integer not null,
+    windows       integer not null,
+    span_ms       integer not null,
+    down_ms       integer not null,
+    unknown_ms    integer not null,
+    sent          integer not null,
+    received      integer not null,
+    late          integer not null,
+    duplicated    integer not null,
+    not_permitted integer not null,
+    send_failed   integer not null,
+    overload      integer not null,
+    stalled       integer not null,
+    rtt_min       integer,
+    rtt_max       integer,
+    rtt_sum       integer,
+    histogram     blob,
+    primary key (source, target, kind, time)
+) strict, without rowid;
+
+create table sample_day (
+    source        integer not null,
+    target        integer not null,
+    kind          integer not null,
+    time          integer not null,
+    windows       integer not null,
+    span_ms       integer not null,
+    down_ms       integer not null,
+    unknown_ms    integer not null,
+    sent          integer not null,
+    received      integer not null,
+    late          integer not null,
+    duplicated    integer not null,
+    not_permitted integer not null,
+    send_failed   integer not null,
+    overload      integer not null,
+    stalled       integer not null,
+    rtt_min       integer,
+    rtt_max       integer,
+    rtt_sum       integer,
+    histogram     blob,
+    primary key (source, target, kind, time)
+) strict, without rowid;
+
+-- Everything up to this sample_block is in the sums.
+create table rollup_cursor (
+    one     integer primary key check (one = 1),
+    through integer not null
+) strict;
+
+insert into rollup_cursor (one, through) values (1, 0);
+
+-- Jobs that only one process may do. The term goes up with each new holder.
+create table lease (
+    role       text primary key,
+    holder     integer not null,
+    term       integer not null,
+    expires_at integer not null
+) strict, without rowid;
+
+-- What can be set while the program runs, as JSON.
+create table setting (
+    name       text primary key,
+    value      text not null,
+    version    integer not null,
+    changed_at integer not null
+) strict, without rowid;
+
+-- What all processes on this database have in common and the first one made, sealed with a key that is not here.
+create table secret (
+    name   text primary key,
+    sealed blob not null
+) strict, without rowid;
 
 -- Changes of state.
 create table event (
@@ -84,6 +176,7 @@ create table event (
 ) strict;
 
 create index event_time on event (time desc);
+create index event_stream on event (stream);
 
 -- Numbers that their agent gave up.
 create table tombstone (

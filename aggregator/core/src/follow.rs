@@ -54,7 +54,7 @@ impl Follower {
                 // A jump of millions is a sequence that was set anew, not as many transactions under way.
                 let first =
                     self.through.saturating_add(1).max(id.saturating_sub(i64::try_from(HOLES_MAX).unwrap_or(0)));
-                (first..id).for_each(|hole| drop(self.holes.insert(hole, now)));
+                self.holes.extend((first..id).map(|hole| (hole, now)));
                 self.through = id;
                 new.push(id);
             } else if self.holes.remove(&id).is_some() {
@@ -115,14 +115,14 @@ mod tests {
             let (mut next, mut read) = (0, Vec::new());
             for turn in 0..400_u64 {
                 let draw = mix64(seed << 32 | turn);
-                if draw % 3 != 0 && turn < 350 {
+                if !draw.is_multiple_of(3) && turn < 350 {
                     next += 1;
                     under_way.push(next);
                 } else if !under_way.is_empty() {
                     let place = usize::try_from(draw >> 8).expect("64 bits") % under_way.len();
                     visible.insert(under_way.swap_remove(place));
                 }
-                if draw % 5 == 0 {
+                if draw.is_multiple_of(5) {
                     let holes = follower.holes();
                     let wanted = |id: &&i64| **id > follower.through() || holes.contains(id);
                     let answer = visible.iter().filter(wanted).copied().collect();

@@ -142,7 +142,7 @@ impl ApiError {
 impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Busy | StoreError::Closed | StoreError::Failing => Self::busy(),
+            StoreError::Busy | StoreError::Closed | StoreError::Failing | StoreError::LeaseLost => Self::busy(),
             StoreError::Database { .. } | StoreError::Damaged(_) => Self::internal(&error.to_string()),
         }
     }

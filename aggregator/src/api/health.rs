@@ -22,6 +22,17 @@ pub async fn healthz(State(app): State<Shared>, actor: Actor) -> Result<&'static
     }
 }
 
+/// `GET /readyz`: 200 while new work is welcome. A load balancer stops sending some as soon as this process is asked to end.
+///
+/// # Errors
+/// 503 while the process ends, and when [`healthz`] says so.
+pub async fn readyz(State(app): State<Shared>, actor: Actor) -> Result<&'static str, ApiError> {
+    if app.is_draining() {
+        return Err(ApiError::busy());
+    }
+    healthz(State(app), actor).await
+}
+
 /// `GET /metrics`, on the loopback listener only.
 ///
 /// # Errors

@@ -153,6 +153,13 @@ fn not_stored(error: IngestError) -> ApiError {
             ApiError::new(StatusCode::CONFLICT, "sequence_gap", detail).expected(expected)
         }
         IngestError::Refused(refusal) => ApiError::invalid(refusal.code(), format!("The batch is refused: {refusal}.")),
+        // Not 400: the batch is well-formed. The agent sends smaller parts of it until it has found the record.
+        IngestError::Unstorable(why) => {
+            tracing::warn!(why, "a record cannot be stored; its agent will single it out");
+            let detail =
+                "The database cannot store one of these records. Send them in smaller parts to find out which.";
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "unstorable", detail)
+        }
         IngestError::Store(error) => error.into(),
     }
 }

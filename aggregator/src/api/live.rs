@@ -5,7 +5,7 @@ use crate::app::Shared;
 use crate::guard::{Action, Actor, Resource, authorize};
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
+use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
 use axum::response::Response;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
@@ -60,6 +60,12 @@ async fn send_frames(app: &Shared, socket: &mut WebSocket) {
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Text(_) | Message::Binary(_))) => continue,
                 Some(Ok(Message::Close(_)) | Err(_)) | None => return,
             },
+            () = app.draining.cancelled() => {
+                // The page connects again at once, and finds another replica or this one restarted.
+                let reason = CloseFrame { code: close_code::RESTART, reason: "the aggregator ends".into() };
+                let _ = timeout(SEND_TIMEOUT, socket.send(Message::Close(Some(reason)))).await;
+                return;
+            }
         };
         let frame = match frame {
             Ok(frame) => frame,

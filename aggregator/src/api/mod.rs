@@ -11,6 +11,8 @@ pub mod join_tokens;
 pub mod live;
 pub mod matrix;
 pub mod openapi;
+pub mod retention;
+pub mod series;
 pub mod session;
 
 pub use body::JsonBody;

@@ -1,6 +1,6 @@
 //! The description of the API, for programs that write clients.
 
-use super::{ApiError, agents, hello, ingest, join, join_tokens, live, matrix, session};
+use super::{ApiError, agents, hello, ingest, join, join_tokens, live, matrix, retention, series, session};
 use crate::guard::{Action, Actor, Resource, authorize};
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -18,11 +18,13 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
     ),
     paths(
         session::create, session::show, session::delete, agents::list, matrix::now, live::live, join_tokens::create,
+        series::series, retention::show, retention::set,
         ingest::ingest, hello::hello, join::join, document,
     ),
     tags(
         (name = "session", description = "Logging in and out."),
         (name = "mesh", description = "What people and their programs ask."),
+        (name = "settings", description = "What can be changed while the program runs."),
         (name = "agents", description = "What agents ask. Requests carry their own signatures."),
         (name = "about", description = "The API itself."),
     ),

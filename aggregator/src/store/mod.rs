@@ -230,6 +230,14 @@ impl Store {
         each!(self, store => store.secret(name, sealed).await)
     }
 
+    /// The bytes kept under a name, if there are any.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn stored_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
+        each!(self, store => store.stored_secret(name).await)
+    }
+
     /// What the database is.
     ///
     /// # Errors
@@ -355,6 +363,13 @@ impl Store {
     /// [`StoreError`].
     pub async fn ping(&self) -> Result<(), StoreError> {
         each!(self, store => store.ping().await)
+    }
+
+    /// Whether several processes may be on it.
+    pub const fn is_shared(&self) -> bool {
+        match self {
+            Self::Sqlite(_) => false,
+        }
     }
 
     /// Returns when nothing can be written any more: after [`Self::close`], or because of a mistake in this program.

@@ -17,14 +17,18 @@ const TABLE: &[(&str, &str, Guard, Action)] = &[
     ("GET", "/api/v1/live", Guard::User, Action::ReadMatrix),
     ("GET", "/api/v1/matrix", Guard::User, Action::ReadMatrix),
     ("GET", "/api/v1/openapi.json", Guard::Public, Action::ReadPublic),
+    ("GET", "/api/v1/pairs/{source}/{target}/series", Guard::User, Action::ReadMatrix),
     ("GET", "/api/v1/session", Guard::Public, Action::UseSession),
+    ("GET", "/api/v1/settings/retention", Guard::User, Action::ReadMatrix),
     ("GET", "/healthz", Guard::Public, Action::ReadPublic),
     ("GET", "/metrics", Guard::Public, Action::ReadPublic),
+    ("GET", "/readyz", Guard::Public, Action::ReadPublic),
     ("POST", "/api/v1/hello", Guard::Agent, Action::Report),
     ("POST", "/api/v1/ingest", Guard::Agent, Action::Report),
     ("POST", "/api/v1/join", Guard::JoinToken, Action::Join),
     ("POST", "/api/v1/join-tokens", Guard::User, Action::CreateJoinToken),
     ("POST", "/api/v1/session", Guard::Public, Action::UseSession),
+    ("PUT", "/api/v1/settings/retention", Guard::User, Action::ChangeSettings),
 ];
 
 #[tokio::test]
@@ -68,7 +72,11 @@ async fn every_route_lets_in_whom_it_should() {
                 assert_eq!(anonymous, 401, "{method} {path}");
                 assert_eq!(call(&[("cookie", "everypath_session=unknown")]).await, 401, "{method} {path}");
                 let by_viewer = call(&[("authorization", &viewer)]).await;
-                assert_eq!(by_viewer == 403, *action == Action::CreateJoinToken, "{method} {path}: {by_viewer}");
+                assert_eq!(
+                    by_viewer == 403,
+                    [Action::CreateJoinToken, Action::ChangeSettings].contains(action),
+                    "{method} {path}: {by_viewer}"
+                );
                 let by_admin = call(&[("authorization", &admin)]).await;
                 assert!(![401, 403].contains(&by_admin), "{method} {path}: {by_admin}");
                 let by_cookie = call(&[("cookie", &cookie)]).await;

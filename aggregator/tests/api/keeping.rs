@@ -3,6 +3,7 @@
 use crate::common::{T0, TestAgent, block, window};
 use crate::world::World;
 use aggregator::clock::Clock;
+use aggregator::jobs;
 use everypath_protocol::codec;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::Span;
@@ -11,7 +12,7 @@ use std::sync::Arc;
 const TARGET: AgentId = AgentId([9; 32]);
 
 /// As SQLite does it when the disk is full: it undoes the transaction itself.
-const FULL: &str = "create trigger full before insert on sample begin select raise(rollback, 'disk full'); end";
+const FULL: &str = "create trigger full before insert on sample_block begin select raise(rollback, 'disk full'); end";
 
 #[tokio::test]
 async fn a_full_disk_is_said_and_forgotten() {
@@ -40,6 +41,8 @@ async fn kept(world: &World, agent: &TestAgent) -> usize {
 }
 
 async fn delete_old(world: &World) {
+    world.lead().await;
+    jobs::roll_up(&world.app).await.expect("rolled up");
     world.app.retention.run(&world.app).await.expect("run");
 }
 
@@ -56,7 +59,7 @@ async fn samples_of_the_future_do_not_keep_the_old_ones() {
     let (wrong, right) = (world.agent(1), world.agent(2));
     // Two full steps of rows that were filed while the clock of this aggregator was a year ahead, and two of the right time.
     fill(&world, &wrong).await;
-    world.change("update sample set time = time + 365 * 86400 * 1000000").await;
+    world.change("update sample_block set time_last = time_last + 365 * 86400 * 1000000").await;
     fill(&world, &right).await;
     delete_old(&world).await;
     assert_eq!(kept(&world, &right).await, 4_000);
@@ -94,6 +97,7 @@ async fn nothing_is_deleted_after_a_start_long_after_everything() {
     let restarted_after = async |days: u64| {
         let world = World::on(Arc::clone(&world.folder), Clock::by_hand(T0.plus(Span(days * DAY.0)))).await;
         delete_old(&world).await;
+        world.app.replica.step_down(&world.app).await.expect("given back");
         kept(&world, &agent).await
     };
     assert_eq!(restarted_after(31).await, 3);

@@ -114,6 +114,7 @@ async fn a_restart_brings_the_matrix_back_from_the_samples_alone() {
 async fn a_restart_long_after_remembers_who_was_measured_and_claims_nothing() {
     let world = World::new().await;
     measured(&world).await;
+    world.lead().await;
     jobs::keep_latest(&world.app).await.expect("kept");
     let later = Clock::by_hand(world.clock.now().plus(Span::seconds(3_600)));
     let after = World::on(world.folder.clone(), later).await;

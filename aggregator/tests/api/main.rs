@@ -13,4 +13,5 @@ mod live;
 mod openapi;
 mod pages;
 mod program;
+mod series;
 mod world;

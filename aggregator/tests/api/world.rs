@@ -77,6 +77,12 @@ impl World {
         Self { app, clock, folder }
     }
 
+    /// Makes this the process that does the jobs.
+    pub(crate) async fn lead(&self) {
+        self.app.replica.renew(&self.app).await.expect("asked");
+        assert!(self.app.replica.lease().is_some(), "somebody else holds the lease");
+    }
+
     pub(crate) fn router(&self, listener: Listener) -> Router {
         router::build(self.app.clone(), listener)
     }

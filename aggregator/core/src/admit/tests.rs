@@ -216,7 +216,7 @@ fn any_clocks_at_all_file_a_row_that_is_neither_ancient_nor_of_the_future() {
         draw += 1;
         let raw = mix64(draw);
         UnixTime(match raw % 4 {
-            0 => i64::from_ne_bytes(mix64(raw).to_ne_bytes()),
+            0 => mix64(raw).cast_signed(),
             1 => [i64::MIN, i64::MAX, 0, -1][usize::try_from(mix64(raw) % 4).expect("small")],
             _ => NOW.0 + i64::try_from(mix64(raw) % 8_000_000_000).expect("small") - 4_000_000_000,
         })

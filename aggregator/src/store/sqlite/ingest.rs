@@ -1,13 +1,14 @@
 //! One batch, inside a transaction: read the cursor, ask the core what is new, insert it, move the cursor.
 
-use super::codes::{epoch_bytes, not_measured, signed};
+use super::blocks::{self, SampleBlock};
+use super::codes::{count, epoch_bytes, signed};
 use crate::store::types::{Batch, Ingested};
 use aggregator_core::admit::{self, Admission, FLAG_CLOCK_UNKNOWN, Piece, Refusal, Row, Tombstone};
+use aggregator_core::archive::ArchivedRow;
 use everypath_protocol::codec;
 use everypath_protocol::id::{AgentId, Seq};
 use everypath_protocol::record::{CellFlip, Record};
 use everypath_protocol::time::UnixTime;
-use everypath_protocol::window::Window;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 use std::collections::BTreeMap;
 
@@ -80,9 +81,9 @@ async fn insert_rows(
     batch: &Batch,
     admission: &Admission,
 ) -> Result<(), sqlx::Error> {
-    let mut ids: BTreeMap<AgentId, i64> = BTreeMap::new();
-    let mut samples: Vec<(&Row, &Window, i64)> = Vec::new();
-    let mut events: Vec<(&Row, &CellFlip, i64)> = Vec::new();
+    let mut ids: BTreeMap<AgentId, u32> = BTreeMap::new();
+    let mut samples = Vec::with_capacity(admission.rows.len());
+    let mut events: Vec<(&Row, &CellFlip, u32)> = Vec::new();
     for row in &admission.rows {
         let target = match &row.record {
             Record::Window(window) => window.target,
@@ -91,26 +92,25 @@ async fn insert_rows(
         let target = match ids.get(&target) {
             Some(id) => *id,
             None => {
-                let id = target_id(connection, target, batch.received_at).await?;
+                let id = count(target_id(connection, target, batch.received_at).await?);
                 ids.insert(target, id);
                 id
             }
         };
         match &row.record {
-            Record::Window(window) => samples.push((row, window, target)),
+            Record::Window(_) => samples.push(ArchivedRow::new(row, target)),
             Record::Flip(flip) => events.push((row, flip, target)),
         }
     }
-    let sample_first: i64 =
-        sqlx::query_scalar("select coalesce(max(id), 0) + 1 from sample").fetch_one(&mut *connection).await?;
-    for chunk in samples.chunks(ROWS_PER_STATEMENT) {
-        insert_samples(connection, source, stream, chunk).await?;
+    if !samples.is_empty() {
+        let block = SampleBlock::new(stream, source, batch.received_at.0, &samples);
+        blocks::insert(connection, &block).await?;
     }
     for chunk in events.chunks(ROWS_PER_STATEMENT) {
         insert_events(connection, source, stream, chunk).await?;
     }
     insert_tombstones(connection, stream, batch, &admission.tombstones).await?;
-    insert_blocks(connection, stream, batch, &admission.blocks, sample_first).await
+    insert_blocks(connection, stream, batch, &admission.blocks).await
 }
 
 async fn insert_tombstones(
@@ -137,10 +137,9 @@ async fn insert_blocks(
     stream: i64,
     batch: &Batch,
     blocks: &[Piece],
-    sample_first: i64,
 ) -> Result<(), sqlx::Error> {
-    let insert = "insert into ingest_block (stream, first, last, rows, hash, flags, received_at, sample_first) \
-                  values (?, ?, ?, ?, ?, ?, ?, ?)";
+    let insert = "insert into ingest_block (stream, first, last, rows, hash, flags, received_at) \
+                  values (?, ?, ?, ?, ?, ?, ?)";
     for block in blocks {
         sqlx::query(insert)
             .bind(stream)
@@ -150,7 +149,6 @@ async fn insert_blocks(
             .bind(block.hash.as_slice())
             .bind(block.flags)
             .bind(batch.received_at.0)
-            .bind(sample_first)
             .execute(&mut *connection)
             .await?;
     }
@@ -180,47 +178,11 @@ fn raw_time(row: &Row, own: UnixTime) -> Option<i64> {
     (row.time != own || row.flags & FLAG_CLOCK_UNKNOWN != 0).then_some(own.0)
 }
 
-async fn insert_samples(
-    connection: &mut SqliteConnection,
-    source: i64,
-    stream: i64,
-    rows: &[(&Row, &Window, i64)],
-) -> Result<(), sqlx::Error> {
-    let mut query = QueryBuilder::<Sqlite>::new(
-        "insert into sample (time, source, target, kind, stream, seq, span_ms, sent, received, late, duplicated, \
-         not_measured, rtt_min, rtt_max, rtt_sum, histogram, state, flags, raw_time) ",
-    );
-    query.push_values(rows, |mut columns, (row, window, target)| {
-        let histogram = window.histogram.counts();
-        columns
-            .push_bind(row.time.0)
-            .push_bind(source)
-            .push_bind(*target)
-            .push_bind(window.kind.code())
-            .push_bind(stream)
-            .push_bind(signed(row.seq.0))
-            .push_bind(signed(window.span.as_millis()))
-            .push_bind(window.sent)
-            .push_bind(window.received)
-            .push_bind(window.late)
-            .push_bind(window.duplicated)
-            .push_bind(not_measured(window.not_measured))
-            .push_bind(window.rtt.map(|rtt| rtt.min_us))
-            .push_bind(window.rtt.map(|rtt| rtt.max_us))
-            .push_bind(window.rtt.map(|rtt| signed(rtt.sum_us)))
-            .push_bind((!histogram.is_empty()).then(|| codec::encode(&window.histogram)))
-            .push_bind(window.state.code())
-            .push_bind(row.flags)
-            .push_bind(raw_time(row, window.start));
-    });
-    query.build().execute(connection).await.map(drop)
-}
-
 async fn insert_events(
     connection: &mut SqliteConnection,
     source: i64,
     stream: i64,
-    rows: &[(&Row, &CellFlip, i64)],
+    rows: &[(&Row, &CellFlip, u32)],
 ) -> Result<(), sqlx::Error> {
     let mut query = QueryBuilder::<Sqlite>::new(
         "insert into event (time, source, target, kind, stream, seq, from_state, to_state, flags, raw_time) ",

@@ -1,6 +1,7 @@
 //! The matrix of now, as it is kept for the next start.
 
-use super::codes::{self, count, unsigned};
+use super::blocks;
+use super::codes::{self, count};
 use super::{SqliteStore, While};
 use crate::store::types::{LatestRow, MatrixState, SampleRow, StoreError};
 use aggregator_core::admit::FLAG_CLOCK_UNKNOWN;
@@ -8,14 +9,16 @@ use aggregator_core::matrix::SavedCell;
 use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::id::AgentId;
 use everypath_protocol::record::{CellFlip, Record};
-use everypath_protocol::time::{Span, UnixTime};
-use everypath_protocol::window::{ProbeKind, RttRange, Window};
+use everypath_protocol::time::UnixTime;
+use everypath_protocol::window::ProbeKind;
 use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
 use std::collections::BTreeMap;
 
 /// Number of the target, the cell as on the wire, end of the newest evidence.
 const CELL_BYTES: usize = 4 + 4 + 8;
+/// Of the last two minutes of 500 agents that send every second; of more, the newest count.
+const REPLAY_BLOCKS_MAX: i64 = 65_536;
 
 impl SqliteStore {
     pub(in crate::store) async fn matrix_state(&self, since: UnixTime) -> Result<MatrixState, StoreError> {
@@ -51,13 +54,18 @@ impl SqliteStore {
         samples: &mut Vec<SampleRow>,
     ) -> Result<(), StoreError> {
         const DOING: &str = "reading recent samples";
-        let select = "select source, target, time, span_ms, sent, received, late, duplicated, not_measured, rtt_min, rtt_max, \
-                      rtt_sum, state from sample where id >= \
-                      (select min(sample_first) from ingest_block where received_at >= ?) and flags & ? = 0 order by id";
-        let rows =
-            sqlx::query(select).bind(since.0).bind(FLAG_CLOCK_UNKNOWN).fetch_all(&self.readers).await.doing(DOING)?;
-        for row in &rows {
-            samples.extend(sample(row, keys).doing(DOING)?);
+        let select = "select source, body from sample_block where id >= \
+                      (select min(id) from (select id from sample_block order by id desc limit ?)) \
+                      and received_at >= ? order by id";
+        let blocks = sqlx::query(select).bind(REPLAY_BLOCKS_MAX).bind(since.0);
+        for block in blocks.fetch_all(&self.readers).await.doing(DOING)? {
+            let Some(source) = keys.get(&block.try_get("source").doing(DOING)?) else { continue };
+            let body: &[u8] = block.try_get("body").doing(DOING)?;
+            for row in blocks::unpack(body)?.iter().filter(|row| row.flags & FLAG_CLOCK_UNKNOWN == 0) {
+                let Some(target) = keys.get(&i64::from(row.target)) else { continue };
+                let (record, ended) = row.record(*target);
+                samples.push(SampleRow { source: *source, record, ended });
+            }
         }
         Ok(())
     }
@@ -124,27 +132,7 @@ fn state(column: i64) -> CellState {
     u8::try_from(column).ok().and_then(CellState::from_code).unwrap_or_default()
 }
 
-/// A sample as the record that it was made of, in the aggregator's time. `None` for agents that are gone.
-fn sample(row: &SqliteRow, keys: &BTreeMap<i64, AgentId>) -> Result<Option<SampleRow>, sqlx::Error> {
-    let (Some(source), Some(target)) = (keys.get(&row.try_get("source")?), keys.get(&row.try_get("target")?)) else {
-        return Ok(None);
-    };
-    let mut window = Window::new(*target, ProbeKind::Icmp, UnixTime(row.try_get("time")?));
-    window.span = Span::millis(unsigned(row.try_get("span_ms")?));
-    window.sent = count(row.try_get("sent")?);
-    window.received = count(row.try_get("received")?);
-    window.late = count(row.try_get("late")?);
-    window.duplicated = count(row.try_get("duplicated")?);
-    window.not_measured = codes::not_measured_counts(row.try_get("not_measured")?);
-    window.state = state(row.try_get("state")?);
-    if let Some(min) = row.try_get::<Option<i64>, _>("rtt_min")? {
-        let (max, sum) = (count(row.try_get("rtt_max")?), unsigned(row.try_get("rtt_sum")?));
-        window.rtt = Some(RttRange { min_us: count(min), max_us: max, sum_us: sum });
-    }
-    let ended = window.end();
-    Ok(Some(SampleRow { source: *source, record: Record::Window(window), ended }))
-}
-
+/// A change of state, in the aggregator's time. `None` for agents that are gone.
 fn event(row: &SqliteRow, keys: &BTreeMap<i64, AgentId>) -> Result<Option<SampleRow>, sqlx::Error> {
     let (Some(source), Some(target)) = (keys.get(&row.try_get("source")?), keys.get(&row.try_get("target")?)) else {
         return Ok(None);

@@ -4,22 +4,29 @@
 //! transactions of this process wait for each other, and batches that wait together are committed together.
 
 mod agents;
+mod blocks;
 mod codes;
+mod describe;
 mod ingest;
+mod lease;
 mod matrix;
+mod pair;
 mod people;
-mod retention;
+mod rollup;
 mod streams;
 mod tokens;
+mod upkeep;
 mod writer;
 
 use crate::files;
-use crate::store::types::{Batch, IngestError, Ingested, StoreError};
+use crate::store::types::{Batch, IngestError, Ingested, JournalEntry, ReplicaId, StoreError};
 use futures::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use upkeep::Walk;
 use writer::Writer;
 
 /// Name of the file in the data directory.
@@ -36,6 +43,7 @@ static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlit
 pub struct SqliteStore {
     readers: SqlitePool,
     writer: Writer,
+    walk: Arc<Mutex<Walk>>,
 }
 
 /// Names what was being done, for [`StoreError::Database`].
@@ -71,7 +79,7 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_lazy_with(options.clone().pragma("query_only", "on"));
-        Ok(Self { readers, writer: Writer::start(connection, options) })
+        Ok(Self { readers, writer: Writer::start(connection, options), walk: Arc::default() })
     }
 
     /// Whether there is a database in `data_dir`.
@@ -81,6 +89,16 @@ impl SqliteStore {
 
     pub(in crate::store) async fn ingest(&self, batch: Batch) -> Result<Ingested, IngestError> {
         self.writer.ingest(batch).await
+    }
+
+    /// There is one process on a file, and it knows what it stored.
+    pub(in crate::store) async fn journal(
+        &self,
+        _through: i64,
+        _holes: Vec<i64>,
+        _own: ReplicaId,
+    ) -> Result<Vec<JournalEntry>, StoreError> {
+        Ok(Vec::new())
     }
 
     pub(in crate::store) async fn ping(&self) -> Result<(), StoreError> {

@@ -1,9 +1,10 @@
 //! What the audit reads.
 
+use super::blocks::unpack;
 use super::codes::{self, seq, unsigned};
 use super::{SqliteStore, While};
 use crate::store::types::{StoreError, StreamRows};
-use everypath_protocol::id::AgentId;
+use everypath_protocol::id::{AgentId, Seq};
 use sqlx::Row as _;
 
 const DOING: &str = "reading streams for the audit";
@@ -18,9 +19,15 @@ impl SqliteStore {
         let mut streams = Vec::with_capacity(rows.len());
         for row in rows {
             let id: i64 = row.try_get("id").doing(DOING)?;
-            let numbers =
-                "select seq from sample where stream = ?1 union all select seq from event where stream = ?1 order by 1";
-            let numbers: Vec<i64> = sqlx::query_scalar(numbers).bind(id).fetch_all(&mut *reading).await.doing(DOING)?;
+            let events = "select seq from event where stream = ?";
+            let events: Vec<i64> = sqlx::query_scalar(events).bind(id).fetch_all(&mut *reading).await.doing(DOING)?;
+            let mut numbers: Vec<Seq> = events.into_iter().map(seq).collect();
+            let bodies = sqlx::query("select body from sample_block where stream = ?").bind(id);
+            for block in bodies.fetch_all(&mut *reading).await.doing(DOING)? {
+                let body: &[u8] = block.try_get("body").doing(DOING)?;
+                numbers.extend(unpack(body)?.into_iter().map(|row| row.seq));
+            }
+            numbers.sort_unstable();
             let tombstones: Vec<(i64, i64)> =
                 sqlx::query_as("select first, last from tombstone where stream = ? order by first")
                     .bind(id)
@@ -37,7 +44,7 @@ impl SqliteStore {
                 epoch: codes::epoch(row.try_get("epoch").doing(DOING)?)?,
                 cursor: seq(row.try_get("cursor").doing(DOING)?),
                 expired: seq(row.try_get("expired").doing(DOING)?),
-                rows: numbers.into_iter().map(seq).collect(),
+                rows: numbers,
                 tombstones: tombstones.into_iter().map(|(first, last)| (seq(first), seq(last))).collect(),
                 blocks: blocks.into_iter().map(|(first, last, rows)| (seq(first), seq(last), unsigned(rows))).collect(),
             });

@@ -1,0 +1,116 @@
+//! One process among several on the same database: who leads, and what the others stored.
+//!
+//! Jobs that must run once, rolling up and deleting, are done by whoever holds the lease `jobs`. It is renewed three times in its
+//! life, so a holder that dies is followed within [`LEASE_LIFE`]. A holder that was only suspended finds a higher term in the
+//! database when it goes on, and its write does nothing.
+
+use crate::app::App;
+use crate::random;
+use crate::store::{JournalEntry, Lease, ReplicaId, StoreError};
+use aggregator_core::follow::Follower;
+use everypath_protocol::id::AgentId;
+use everypath_protocol::time::Span;
+use std::collections::BTreeSet;
+use std::sync::Mutex;
+use tokio::sync::watch;
+
+/// How long the lease lives without being renewed.
+pub const LEASE_LIFE: Span = Span::seconds(12);
+/// The one lease there is.
+const ROLE: &str = "jobs";
+
+/// What this process knows of itself and of the others.
+#[derive(Debug)]
+pub struct Replica {
+    /// Drawn at the start.
+    pub id: ReplicaId,
+    lease: watch::Sender<Option<Lease>>,
+    /// Between two polls; never locked across one.
+    follower: Mutex<Follower>,
+}
+
+impl Replica {
+    /// A process that has read everything up to `head` of the journal.
+    pub fn new(head: i64) -> Self {
+        let id = ReplicaId(i64::from_le_bytes(random::bytes()));
+        Self { id, lease: watch::Sender::new(None), follower: Mutex::new(Follower::new(head)) }
+    }
+
+    /// The lease, while this process leads.
+    pub fn lease(&self) -> Option<Lease> {
+        *self.lease.borrow()
+    }
+
+    /// Takes or renews the lease.
+    ///
+    /// # Errors
+    /// [`StoreError`]; this process does not lead then, because it cannot know.
+    pub async fn renew(&self, app: &App) -> Result<(), StoreError> {
+        let renewed = app.store.lease(ROLE, self.id, LEASE_LIFE).await;
+        let lease = renewed.as_ref().ok().copied().flatten();
+        let before = self.lease.send_replace(lease);
+        app.metrics.is_leader.set(i64::from(lease.is_some()));
+        match (before, lease) {
+            (None, Some(lease)) => tracing::info!(term = lease.term, "this replica does the jobs now"),
+            (Some(_), None) => tracing::info!("another replica does the jobs now, or the database cannot be asked"),
+            (None, None) | (Some(_), Some(_)) => {}
+        }
+        renewed.map(drop)
+    }
+
+    /// Gives the lease back at the end of the process.
+    ///
+    /// # Errors
+    /// [`StoreError`]; it ends by itself soon.
+    pub async fn step_down(&self, app: &App) -> Result<(), StoreError> {
+        match self.lease.send_replace(None) {
+            Some(lease) => app.store.release(lease).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Reads what other replicas stored since the last time and tells the matrix. Returns whether there may be more at once.
+    ///
+    /// # Errors
+    /// [`StoreError`]; nothing is missed, the next poll asks for the same.
+    pub async fn follow(&self, app: &App) -> Result<bool, StoreError> {
+        let (through, holes) = {
+            let follower = self.follower();
+            (follower.through(), follower.holes())
+        };
+        let entries = app.store.journal(through, holes, self.id).await?;
+        let is_full = entries.len() >= JOURNAL_FULL;
+        let fresh: BTreeSet<i64> = {
+            let mut follower = self.follower();
+            let fresh = follower.take(app.clock.mono(), entries.iter().map(|entry| entry.id).collect());
+            app.metrics.journal_holes.set(i64::try_from(follower.holes().len()).unwrap_or(i64::MAX));
+            fresh.into_iter().collect()
+        };
+        let theirs = entries.into_iter().filter(|entry| entry.origin != self.id && fresh.contains(&entry.id));
+        let theirs: Vec<JournalEntry> = theirs.collect();
+        self.refresh_if_new(app, &theirs).await?;
+        for JournalEntry { source, news, .. } in theirs {
+            app.metrics.rows_followed.inc_by(news.len() as u64);
+            app.hub.apply(source, news).await.map_err(|_| StoreError::Closed)?;
+        }
+        Ok(is_full)
+    }
+
+    /// An agent that joined at another replica is met here in its first batch.
+    async fn refresh_if_new(&self, app: &App, entries: &[JournalEntry]) -> Result<(), StoreError> {
+        let sources: BTreeSet<AgentId> = entries.iter().map(|entry| entry.source).collect();
+        if sources.is_empty() {
+            return Ok(());
+        }
+        let (_, known) = app.hub.roster().await.map_err(|_| StoreError::Closed)?;
+        let known: BTreeSet<AgentId> = known.into_iter().collect();
+        if sources.is_subset(&known) { Ok(()) } else { app.refresh_agents().await }
+    }
+
+    fn follower(&self) -> std::sync::MutexGuard<'_, Follower> {
+        self.follower.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+/// An answer of this many entries is taken for one that was cut off.
+const JOURNAL_FULL: usize = 500;

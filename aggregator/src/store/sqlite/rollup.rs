@@ -1,0 +1,159 @@
+//! The sums: each sample is added once, in the transaction that moves the cursor past it.
+
+use super::blocks::rows_of;
+use super::codes::{count, signed, unsigned};
+use super::{SqliteStore, While, lease};
+use crate::store::types::{Lease, RolledUp, StoreError};
+use aggregator_core::rollup::{Additions, Bucket, Level, PairKey};
+use everypath_protocol::codec;
+use everypath_protocol::histogram::Histogram;
+use everypath_protocol::time::UnixTime;
+use everypath_protocol::window::RttRange;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
+
+/// Samples in one step: some ten milliseconds that batches wait.
+const SAMPLES_PER_STEP: i64 = 16_384;
+/// Blocks in one step.
+const BLOCKS_PER_STEP: i64 = 512;
+/// A histogram has at most 464 buckets.
+const HISTOGRAM_BYTES_MAX: usize = 8 * 1024;
+
+/// The columns of a sum, in the order in which they are bound and read.
+pub(super) const COLUMNS: &str = "windows, span_ms, down_ms, unknown_ms, sent, received, late, duplicated, \
+    not_permitted, send_failed, overload, stalled, rtt_min, rtt_max, rtt_sum, histogram";
+
+impl SqliteStore {
+    pub(in crate::store) async fn roll_up(&self, held: Lease) -> Result<RolledUp, StoreError> {
+        let step = self.write("rolling up", move |connection| {
+            Box::pin(async move {
+                if !lease::is_held(connection, held).await? {
+                    return Ok(None);
+                }
+                step(connection).await.map(Some)
+            })
+        });
+        step.await?.ok_or(StoreError::LeaseLost)
+    }
+
+    /// How many samples are not in the sums yet.
+    pub(super) async fn behind(&self) -> Result<u64, StoreError> {
+        let select = "select coalesce(sum(rows), 0) from sample_block where id > (select through from rollup_cursor)";
+        let rows: i64 =
+            sqlx::query_scalar(select).fetch_one(&self.readers).await.doing("counting what is not rolled up")?;
+        Ok(unsigned(rows))
+    }
+}
+
+async fn step(connection: &mut SqliteConnection) -> Result<RolledUp, sqlx::Error> {
+    let select = "select id, source, rows, body from sample_block where id > (select through from rollup_cursor) \
+                  order by id limit ?";
+    let blocks = sqlx::query(select).bind(BLOCKS_PER_STEP).fetch_all(&mut *connection).await?;
+    let (mut additions, mut through, mut samples, mut taken) = (Additions::default(), None, 0, 0);
+    for block in &blocks {
+        let source = count(block.try_get("source")?);
+        for row in rows_of(block)? {
+            if let Some((pair, window)) = row.window(source) {
+                additions.add(pair, row.time, window);
+            }
+        }
+        samples += block.try_get::<i64, _>("rows")?;
+        through = Some(block.try_get::<i64, _>("id")?);
+        taken += 1;
+        if samples >= SAMPLES_PER_STEP {
+            break;
+        }
+    }
+    let buckets = additions.buckets.len() as u64;
+    for ((level, pair, time), addition) in additions.buckets {
+        add(connection, level, pair, time, addition).await?;
+    }
+    if let Some(through) = through {
+        sqlx::query("update rollup_cursor set through = ?").bind(through).execute(connection).await?;
+    }
+    let has_more = taken < blocks.len() || i64::try_from(blocks.len()) == Ok(BLOCKS_PER_STEP);
+    Ok(RolledUp { samples: unsigned(samples), buckets, has_more })
+}
+
+/// Histograms cannot be added by SQL, so what is there is read, added to, and written back.
+async fn add(
+    connection: &mut SqliteConnection,
+    level: Level,
+    pair: PairKey,
+    time: UnixTime,
+    mut bucket: Bucket,
+) -> Result<(), sqlx::Error> {
+    let table = level.name();
+    let select =
+        format!("select {COLUMNS} from sample_{table} where source = ? and target = ? and kind = ? and time = ?");
+    let there = sqlx::query(AssertSqlSafe(select))
+        .bind(pair.source)
+        .bind(pair.target)
+        .bind(pair.kind.code())
+        .bind(time.0)
+        .fetch_optional(&mut *connection)
+        .await?;
+    if let Some(there) = there {
+        bucket.merge(&read(&there)?);
+    }
+    let insert = format!(
+        "insert or replace into sample_{table} (source, target, kind, time, {COLUMNS}) \
+         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    );
+    let [not_permitted, send_failed, overload, stalled] = bucket.not_measured.map(signed);
+    sqlx::query(AssertSqlSafe(insert))
+        .bind(pair.source)
+        .bind(pair.target)
+        .bind(pair.kind.code())
+        .bind(time.0)
+        .bind(signed(bucket.windows))
+        .bind(signed(bucket.span_ms))
+        .bind(signed(bucket.down_ms))
+        .bind(signed(bucket.unknown_ms))
+        .bind(signed(bucket.sent))
+        .bind(signed(bucket.received))
+        .bind(signed(bucket.late))
+        .bind(signed(bucket.duplicated))
+        .bind(not_permitted)
+        .bind(send_failed)
+        .bind(overload)
+        .bind(stalled)
+        .bind(bucket.rtt.map(|rtt| rtt.min_us))
+        .bind(bucket.rtt.map(|rtt| rtt.max_us))
+        .bind(bucket.rtt.map(|rtt| signed(rtt.sum_us)))
+        .bind((!bucket.histogram.counts().is_empty()).then(|| codec::encode(&bucket.histogram)))
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// A sum from [`COLUMNS`].
+pub(super) fn read(row: &SqliteRow) -> Result<Bucket, sqlx::Error> {
+    let number = |column: &str| row.try_get::<i64, _>(column).map(unsigned);
+    let rtt = match row.try_get::<Option<i64>, _>("rtt_min")? {
+        Some(min) => {
+            Some(RttRange { min_us: count(min), max_us: count(row.try_get("rtt_max")?), sum_us: number("rtt_sum")? })
+        }
+        None => None,
+    };
+    let histogram = match row.try_get::<Option<&[u8]>, _>("histogram")? {
+        Some(bytes) => {
+            let counts = codec::decode(bytes, HISTOGRAM_BYTES_MAX).ok().and_then(Histogram::from_counts);
+            counts.ok_or_else(|| sqlx::Error::Decode(StoreError::Damaged("a histogram").into()))?
+        }
+        None => Histogram::new(),
+    };
+    Ok(Bucket {
+        windows: number("windows")?,
+        span_ms: number("span_ms")?,
+        down_ms: number("down_ms")?,
+        unknown_ms: number("unknown_ms")?,
+        sent: number("sent")?,
+        received: number("received")?,
+        late: number("late")?,
+        duplicated: number("duplicated")?,
+        not_measured: [number("not_permitted")?, number("send_failed")?, number("overload")?, number("stalled")?],
+        rtt,
+        histogram,
+    })
+}
