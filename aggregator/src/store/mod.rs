@@ -369,6 +369,7 @@ impl Store {
     pub const fn is_shared(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
         }
     }
 

@@ -239,8 +239,8 @@ impl Desk {
     /// If its commit fails, nobody knows whether it was done: the agents send again, and the cursor decides.
     async fn attempt(&mut self, batches: &[&Batch]) -> Result<Vec<ingest::Outcome>, Stop> {
         let mut connection = self.shared.pool.acquire().await?;
-        prepare::prepare(&self.shared, &mut connection, batches, &mut self.unannounced).await?;
-        ingest::store(&self.shared, &mut connection, batches).await
+        let numbers = prepare::prepare(&self.shared.keys, &mut connection, batches, &mut self.unannounced).await?;
+        ingest::store(&self.shared, &mut connection, &numbers, batches).await
     }
 }
 

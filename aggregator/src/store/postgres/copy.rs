@@ -115,7 +115,7 @@ mod tests {
             });
             rows.push(row.collect());
         }
-        assert_eq!(rest, [], "nothing behind the end");
+        assert!(rest.is_empty(), "nothing behind the end");
         rows
     }
 

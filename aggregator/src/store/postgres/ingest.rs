@@ -5,10 +5,11 @@ use super::copy::{self, Sample};
 use super::insert;
 use super::journal::{self, Entry};
 use super::partitions::{Table, Wanted};
+use super::prepare::{Numbers, stream_of};
 use super::{Shared, failure::Failure, failure::failure};
 use crate::store::types::{Batch, Ingested};
 use aggregator_core::admit::{self, Admission, Refusal, Row};
-use everypath_protocol::id::{AgentId, Seq};
+use everypath_protocol::id::Seq;
 use everypath_protocol::record::{CellFlip, Record};
 use everypath_protocol::time::UnixTime;
 use sqlx::{Connection as _, PgConnection, Postgres, Row as _, Transaction};
@@ -54,10 +55,11 @@ pub(super) struct Event<'a> {
 pub(super) async fn store(
     shared: &Shared,
     connection: &mut PgConnection,
+    numbers: &Numbers,
     batches: &[&Batch],
 ) -> Result<Vec<Outcome>, Stop> {
     let mut transaction = connection.begin().await?;
-    let result = work(shared, &mut transaction, batches).await;
+    let result = work(shared, &mut transaction, numbers, batches).await;
     match result {
         Ok(outcomes) => {
             transaction.commit().await?;
@@ -76,10 +78,10 @@ pub(super) async fn store(
 async fn work(
     shared: &Shared,
     transaction: &mut Transaction<'_, Postgres>,
+    numbers: &Numbers,
     batches: &[&Batch],
 ) -> Result<Vec<Outcome>, Stop> {
-    let (admitted, outcomes) = admit_all(shared, transaction, batches).await?;
-    let numbers = targets(shared, &admitted)?;
+    let (admitted, outcomes) = admit_all(shared, transaction, numbers, batches).await?;
     let (mut samples, mut events) = (Vec::new(), Vec::new());
     let mut wanted = Wanted::default();
     for item in &admitted {
@@ -87,12 +89,12 @@ async fn work(
             let (source, stream) = (item.source, item.stream);
             match &row.record {
                 Record::Window(window) => {
-                    let target = *numbers.get(&window.target).ok_or(Stop::Again)?;
+                    let target = numbers.agents.get(&window.target).ok_or(Stop::Again)?.id;
                     wanted.add(Table::Sample, row.time);
                     samples.push(Sample { row, window, source, target, stream });
                 }
                 Record::Flip(flip) => {
-                    let target = *numbers.get(&flip.target).ok_or(Stop::Again)?;
+                    let target = numbers.agents.get(&flip.target).ok_or(Stop::Again)?.id;
                     wanted.add(Table::Event, row.time);
                     events.push(Event { row, flip, source, target, stream });
                 }
@@ -106,7 +108,7 @@ async fn work(
     insert::events(transaction, &events).await?;
     insert_accounts(transaction, &admitted).await?;
     let entries = admitted.iter().filter_map(|item| {
-        Entry::of(item.source, &item.admission.rows, &numbers, item.batch.received_at)
+        Entry::of(item.source, &item.admission.rows, &numbers.agents, item.batch.received_at)
     });
     journal::write(transaction, shared.replica, entries.collect()).await?;
     move_cursors(transaction, &admitted).await?;
@@ -136,11 +138,10 @@ fn ingested(item: Admitted<'_>) -> Ingested {
 async fn admit_all<'a>(
     shared: &Shared,
     connection: &mut PgConnection,
+    numbers: &Numbers,
     batches: &[&'a Batch],
 ) -> Result<(Vec<Admitted<'a>>, Vec<Option<Refusal>>), Stop> {
-    let known: Vec<Option<i32>> =
-        batches.iter().map(|batch| shared.keys.stream(batch.header.agent, batch.header.epoch)).collect();
-    let ids: BTreeSet<i32> = known.iter().flatten().copied().collect();
+    let ids: BTreeSet<i32> = numbers.streams.values().copied().collect();
     let ids: Vec<i32> = ids.into_iter().collect();
     let mut cursors: BTreeMap<i32, Seq> = BTreeMap::new();
     if !ids.is_empty() {
@@ -154,13 +155,13 @@ async fn admit_all<'a>(
         }
     }
     let (mut admitted, mut refusals) = (Vec::with_capacity(batches.len()), Vec::with_capacity(batches.len()));
-    for (batch, stream) in batches.iter().copied().zip(known) {
-        // Without a stream its batch was not admissible at zero, the cursor of a new one.
+    for batch in batches.iter().copied() {
+        let stream = numbers.streams.get(&stream_of(batch)).copied();
         let cursor = stream.and_then(|stream| cursors.get(&stream).copied()).unwrap_or(Seq(0));
         match admit::admit(cursor, &batch.header, batch.blocks.clone(), batch.received_at) {
             Err(refusal) => refusals.push(Some(refusal)),
             Ok(admission) => {
-                let source = shared.keys.agent(batch.header.agent).ok_or(Stop::Again)?.id;
+                let source = numbers.agents.get(&batch.header.agent).ok_or(Stop::Again)?.id;
                 let stream = stream.ok_or(Stop::Again)?;
                 cursors.insert(stream, admission.cursor);
                 admitted.push(Admitted { batch, source, stream, admission });
@@ -169,18 +170,6 @@ async fn admit_all<'a>(
         }
     }
     Ok((admitted, refusals))
-}
-
-fn targets(shared: &Shared, admitted: &[Admitted<'_>]) -> Result<BTreeMap<AgentId, i32>, Stop> {
-    let rows = admitted.iter().flat_map(|item| &item.admission.rows);
-    let keys: BTreeSet<AgentId> = rows
-        .map(|row| match &row.record {
-            Record::Window(window) => window.target,
-            Record::Flip(flip) => flip.target,
-        })
-        .collect();
-    let (numbers, missing) = shared.keys.agents(keys);
-    if missing.is_empty() { Ok(numbers) } else { Err(Stop::Again) }
 }
 
 async fn insert_samples(

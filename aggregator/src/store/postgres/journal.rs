@@ -2,6 +2,7 @@
 
 use super::codes::{Time, agent_number, int4};
 use super::failure::While;
+use super::keys::Known;
 use super::{PgStore, Shared};
 use crate::store::types::{JournalEntry, ReplicaId, SampleRow, StoreError};
 use aggregator_core::admit::{FLAG_CLOCK_UNKNOWN, Row};
@@ -33,7 +34,7 @@ impl Entry {
     pub(super) fn of(
         source: i32,
         rows: &[Row],
-        numbers: &BTreeMap<AgentId, i32>,
+        numbers: &BTreeMap<AgentId, Known>,
         received_at: UnixTime,
     ) -> Option<Self> {
         let number = |row: &Row| {
@@ -41,7 +42,7 @@ impl Entry {
                 Record::Window(window) => window.target,
                 Record::Flip(flip) => flip.target,
             };
-            numbers.get(&target).copied().map(agent_number)
+            numbers.get(&target).map(|known| agent_number(known.id))
         };
         let archived: Vec<ArchivedRow> =
             rows.iter().filter_map(|row| Some(ArchivedRow::new(row, number(row)?))).collect();

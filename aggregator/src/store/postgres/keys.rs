@@ -12,6 +12,9 @@ use std::sync::{Mutex, MutexGuard};
 /// Most entries of each kind, about 20 MB. At the limit everything is forgotten and looked up again.
 const ENTRIES_MAX: usize = 100_000;
 
+/// Whose and which run of numbers.
+pub(super) type StreamKey = (AgentId, Epoch);
+
 #[derive(Debug, Default)]
 pub(super) struct Keys {
     inner: Mutex<Inner>,
@@ -21,7 +24,7 @@ pub(super) struct Keys {
 struct Inner {
     agents: BTreeMap<AgentId, Known>,
     names: BTreeMap<i32, AgentId>,
-    streams: BTreeMap<(AgentId, Epoch), i32>,
+    streams: BTreeMap<StreamKey, i32>,
 }
 
 /// What is known of an agent.
@@ -38,34 +41,19 @@ impl Keys {
         self.inner.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    pub(super) fn agent(&self, key: AgentId) -> Option<Known> {
-        self.inner().agents.get(&key).copied()
-    }
-
-    /// The numbers of many at once, and those that are not known.
-    pub(super) fn agents(&self, keys: impl IntoIterator<Item = AgentId>) -> (BTreeMap<AgentId, i32>, Vec<AgentId>) {
+    /// Those of these streams that are known.
+    pub(super) fn streams(&self, wanted: impl IntoIterator<Item = StreamKey>) -> BTreeMap<StreamKey, i32> {
         let inner = self.inner();
-        let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
-        for key in keys {
-            match inner.agents.get(&key) {
-                Some(known) => drop(found.insert(key, known.id)),
-                None => missing.push(key),
-            }
-        }
-        (found, missing)
-    }
-
-    pub(super) fn stream(&self, agent: AgentId, epoch: Epoch) -> Option<i32> {
-        self.inner().streams.get(&(agent, epoch)).copied()
+        wanted.into_iter().filter_map(|key| Some((key, *inner.streams.get(&key)?))).collect()
     }
 
     /// Only what is committed may be put here.
-    pub(super) fn put_stream(&self, agent: AgentId, epoch: Epoch, id: i32) {
+    pub(super) fn put_stream(&self, key: StreamKey, id: i32) {
         let mut inner = self.inner();
         if inner.streams.len() >= ENTRIES_MAX {
             inner.streams.clear();
         }
-        inner.streams.insert((agent, epoch), id);
+        inner.streams.insert(key, id);
     }
 
     /// Only what is committed may be put here.
@@ -83,20 +71,48 @@ impl Keys {
         *self.inner() = Inner::default();
     }
 
-    /// Looks up keys that are not known yet; those that are nobody's stay unknown.
-    pub(super) async fn look_up(&self, connection: &mut PgConnection, keys: &[AgentId]) -> Result<(), sqlx::Error> {
-        if keys.is_empty() {
-            return Ok(());
+    /// The numbers of these agents; one that is nobody's is left out. What is returned stays right whatever others forget
+    /// meanwhile.
+    pub(super) async fn numbers(
+        &self,
+        connection: &mut PgConnection,
+        wanted: impl IntoIterator<Item = AgentId>,
+    ) -> Result<BTreeMap<AgentId, Known>, sqlx::Error> {
+        let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
+        {
+            let inner = self.inner();
+            for key in wanted {
+                match inner.agents.get(&key) {
+                    Some(known) => drop(found.insert(key, *known)),
+                    None => missing.push(key),
+                }
+            }
         }
-        let bytes: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
+        found.extend(self.look_up(connection, &missing).await?);
+        Ok(found)
+    }
+
+    /// The same, as the database has it now: who was no member may be one.
+    pub(super) async fn look_up(
+        &self,
+        connection: &mut PgConnection,
+        wanted: &[AgentId],
+    ) -> Result<BTreeMap<AgentId, Known>, sqlx::Error> {
+        let mut found = BTreeMap::new();
+        if wanted.is_empty() {
+            return Ok(found);
+        }
+        let bytes: Vec<&[u8]> = wanted.iter().map(|key| key.0.as_slice()).collect();
         let select = "select id, key, certificate is not null as member from agent where key = any($1)";
         for row in sqlx::query(select).bind(bytes).fetch_all(connection).await? {
             let key: &[u8] = row.try_get("key")?;
             if let Ok(key) = key.try_into() {
-                self.put_agent(AgentId(key), Known { id: row.try_get("id")?, is_member: row.try_get("member")? });
+                let known = Known { id: row.try_get("id")?, is_member: row.try_get("member")? };
+                self.put_agent(AgentId(key), known);
+                found.insert(AgentId(key), known);
             }
         }
-        Ok(())
+        Ok(found)
     }
 
     /// The keys of these numbers; a number that is nobody's is left out.

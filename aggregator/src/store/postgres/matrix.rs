@@ -59,14 +59,12 @@ impl PgStore {
                 row.cells.iter().map(|cell| cell.target).chain([row.source]).collect::<Vec<_>>()
             };
             let wanted: BTreeSet<AgentId> = step.iter().flat_map(named).collect();
-            let (_, missing) = self.shared.keys.agents(wanted.iter().copied());
-            self.shared.keys.look_up(&mut connection, &missing).await.doing(DOING)?;
-            let (numbers, _) = self.shared.keys.agents(wanted);
+            let numbers = self.shared.keys.numbers(&mut connection, wanted).await.doing(DOING)?;
             let mut new: BTreeMap<i32, Cells> = BTreeMap::new();
             for row in step {
                 let Some(source) = numbers.get(&row.source) else { continue };
-                let cell = |cell: &SavedCell| Some((*numbers.get(&cell.target)?, (cell.packed, cell.ended)));
-                new.insert(*source, row.cells.iter().filter_map(cell).collect());
+                let cell = |cell: &SavedCell| Some((numbers.get(&cell.target)?.id, (cell.packed, cell.ended)));
+                new.insert(source.id, row.cells.iter().filter_map(cell).collect());
             }
             let mut transaction = connection.begin().await.doing(DOING)?;
             merge(&mut transaction, new, through).await.doing(DOING)?;

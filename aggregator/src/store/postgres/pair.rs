@@ -17,9 +17,8 @@ const DOING: &str = "reading a pair";
 impl PgStore {
     pub(in crate::store) async fn pair(&self, query: PairQuery) -> Result<Vec<(UnixTime, Bucket)>, StoreError> {
         let mut connection = self.pool().acquire().await.doing(DOING)?;
-        let (_, missing) = self.shared.keys.agents([query.source, query.target]);
-        self.shared.keys.look_up(&mut connection, &missing).await.doing(DOING)?;
-        let number = |key| self.shared.keys.agent(key).map(|known| known.id);
+        let numbers = self.shared.keys.numbers(&mut connection, [query.source, query.target]).await.doing(DOING)?;
+        let number = |key| numbers.get(&key).map(|known| known.id);
         let (Some(source), Some(target)) = (number(query.source), number(query.target)) else { return Ok(Vec::new()) };
         let table = match query.table {
             Source::Samples => "sample",

@@ -3,38 +3,43 @@
 //! Each step commits by itself and holds no lock while it waits for another, so that two groups with the same newcomers do not
 //! wait for each other in a circle. When everybody is known, which is nearly always, there is nothing to do.
 
-use super::Shared;
 use super::agents::make_member;
 use super::codes::{self, Time};
 use super::ingest::Stop;
+use super::keys::{Keys, Known, StreamKey};
 use crate::store::types::Batch;
 use aggregator_core::admit;
 use everypath_protocol::block::Content;
 use everypath_protocol::codec;
-use everypath_protocol::id::{AgentId, Epoch, Seq};
+use everypath_protocol::id::{AgentId, Seq};
 use everypath_protocol::record::Record;
 use everypath_protocol::time::UnixTime;
 use sqlx::{PgConnection, Row as _};
 use std::collections::{BTreeMap, BTreeSet};
 
-type StreamKey = (AgentId, Epoch);
+/// What a group works with. It is the group's own: what other tasks forget meanwhile changes nothing here.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    pub(super) agents: BTreeMap<AgentId, Known>,
+    /// Of a stream that is missing here every batch was refused at a cursor of zero, the cursor of a new one.
+    pub(super) streams: BTreeMap<StreamKey, i32>,
+}
 
 /// Members that were made are added to `new_members`.
 pub(super) async fn prepare(
-    shared: &Shared,
+    keys: &Keys,
     connection: &mut PgConnection,
     batches: &[&Batch],
     new_members: &mut BTreeSet<AgentId>,
-) -> Result<(), Stop> {
-    let keys = &shared.keys;
+) -> Result<Numbers, Stop> {
     let wanted: BTreeSet<AgentId> = batches.iter().flat_map(|batch| named(batch)).collect();
-    let (_, missing) = keys.agents(wanted);
-    keys.look_up(connection, &missing).await?;
-    let unknown: Vec<&Batch> = batches.iter().copied().filter(|batch| needs_something(shared, batch)).collect();
+    let streams = keys.streams(batches.iter().map(|batch| stream_of(batch)));
+    let mut numbers = Numbers { agents: keys.numbers(connection, wanted).await?, streams };
+    let unknown: Vec<&Batch> = batches.iter().copied().filter(|batch| numbers.lack_of(batch)).collect();
     if unknown.is_empty() {
-        return Ok(());
+        return Ok(numbers);
     }
-    let cursors = cursors(shared, connection, &unknown).await?;
+    let cursors = cursors(keys, &mut numbers, connection, &unknown).await?;
     // What would be refused leaves no trace. The cursor may move before it is locked; then this runs again.
     let admissible: Vec<&Batch> = unknown
         .into_iter()
@@ -43,13 +48,23 @@ pub(super) async fn prepare(
             admit::admit(cursor, &batch.header, batch.blocks.clone(), batch.received_at).is_ok()
         })
         .collect();
-    members(shared, connection, &admissible, new_members).await?;
-    targets(shared, connection, &admissible).await?;
-    streams(shared, connection, &admissible).await
+    members(keys, &mut numbers, connection, &admissible, new_members).await?;
+    targets(keys, &mut numbers, connection, &admissible).await?;
+    streams_of(keys, &mut numbers, connection, &admissible).await?;
+    Ok(numbers)
 }
 
-const fn stream_of(batch: &Batch) -> StreamKey {
+pub(super) const fn stream_of(batch: &Batch) -> StreamKey {
     (batch.header.agent, batch.header.epoch)
+}
+
+impl Numbers {
+    fn lack_of(&self, batch: &Batch) -> bool {
+        let is_member = self.agents.get(&batch.header.agent).is_some_and(|known| known.is_member);
+        !is_member
+            || !self.streams.contains_key(&stream_of(batch))
+            || named(batch).any(|key| !self.agents.contains_key(&key))
+    }
 }
 
 /// The author and all targets.
@@ -65,15 +80,10 @@ fn named(batch: &Batch) -> impl Iterator<Item = AgentId> {
     std::iter::once(batch.header.agent).chain(targets)
 }
 
-fn needs_something(shared: &Shared, batch: &Batch) -> bool {
-    let is_member = shared.keys.agent(batch.header.agent).is_some_and(|known| known.is_member);
-    let stream = shared.keys.stream(batch.header.agent, batch.header.epoch);
-    !is_member || stream.is_none() || !shared.keys.agents(named(batch)).1.is_empty()
-}
-
 /// The cursors as they are now, of the streams that are there.
 async fn cursors(
-    shared: &Shared,
+    keys: &Keys,
+    numbers: &mut Numbers,
     connection: &mut PgConnection,
     batches: &[&Batch],
 ) -> Result<BTreeMap<StreamKey, Seq>, Stop> {
@@ -85,7 +95,9 @@ async fn cursors(
     for row in sqlx::query(select).bind(agents).bind(epochs).fetch_all(connection).await? {
         let (key, epoch): (&[u8], &[u8]) = (row.try_get("key")?, row.try_get("epoch")?);
         if let (Ok(key), Ok(epoch)) = (codes::agent(key), codes::epoch(epoch)) {
-            shared.keys.put_stream(key, epoch, row.try_get("id")?);
+            let id = row.try_get("id")?;
+            keys.put_stream((key, epoch), id);
+            numbers.streams.insert((key, epoch), id);
             cursors.insert((key, epoch), codes::seq(row.try_get("cursor")?));
         }
     }
@@ -95,14 +107,15 @@ async fn cursors(
 /// Makes members of authors that are none. Their certificates were checked, so an agent that another issuer let in is as welcome
 /// as our own.
 async fn members(
-    shared: &Shared,
+    keys: &Keys,
+    numbers: &mut Numbers,
     connection: &mut PgConnection,
     batches: &[&Batch],
     new_members: &mut BTreeSet<AgentId>,
 ) -> Result<(), Stop> {
     for batch in batches {
         let key = batch.header.agent;
-        if shared.keys.agent(key).is_some_and(|known| known.is_member) {
+        if numbers.agents.get(&key).is_some_and(|known| known.is_member) {
             continue;
         }
         let certificate = codec::encode(&batch.certificate_signed);
@@ -110,18 +123,23 @@ async fn members(
         if make_member(connection, key, name, site, &certificate, batch.received_at).await? {
             new_members.insert(key);
         }
-        shared.keys.look_up(connection, &[key]).await?;
+        numbers.agents.extend(keys.look_up(connection, &[key]).await?);
     }
     Ok(())
 }
 
 /// Targets that nobody introduced yet get a row that holds their key alone.
-async fn targets(shared: &Shared, connection: &mut PgConnection, batches: &[&Batch]) -> Result<(), Stop> {
-    let wanted: BTreeSet<AgentId> = batches.iter().flat_map(|batch| named(batch)).collect();
-    let (_, missing) = shared.keys.agents(wanted);
+async fn targets(
+    keys: &Keys,
+    numbers: &mut Numbers,
+    connection: &mut PgConnection,
+    batches: &[&Batch],
+) -> Result<(), Stop> {
+    let named: BTreeSet<AgentId> = batches.iter().flat_map(|batch| named(batch)).collect();
+    let missing: Vec<AgentId> = named.into_iter().filter(|key| !numbers.agents.contains_key(key)).collect();
     let Some(first) = batches.first().filter(|_| !missing.is_empty()) else { return Ok(()) };
     introduce(connection, &missing, first.received_at).await?;
-    shared.keys.look_up(connection, &missing).await?;
+    numbers.agents.extend(keys.look_up(connection, &missing).await?);
     Ok(())
 }
 
@@ -135,13 +153,16 @@ async fn introduce(connection: &mut PgConnection, keys: &[AgentId], now: UnixTim
 }
 
 /// New streams begin at a cursor of zero.
-async fn streams(shared: &Shared, connection: &mut PgConnection, batches: &[&Batch]) -> Result<(), Stop> {
+async fn streams_of(
+    keys: &Keys,
+    numbers: &mut Numbers,
+    connection: &mut PgConnection,
+    batches: &[&Batch],
+) -> Result<(), Stop> {
     let mut missing: BTreeMap<StreamKey, i32> = BTreeMap::new();
-    for batch in batches {
-        let (agent, epoch) = stream_of(batch);
-        if let (None, Some(known)) = (shared.keys.stream(agent, epoch), shared.keys.agent(agent)) {
-            missing.insert((agent, epoch), known.id);
-        }
+    for batch in batches.iter().filter(|batch| !numbers.streams.contains_key(&stream_of(batch))) {
+        let author = numbers.agents.get(&batch.header.agent).ok_or(Stop::Again)?;
+        missing.insert(stream_of(batch), author.id);
     }
     if missing.is_empty() {
         return Ok(());
@@ -152,5 +173,5 @@ async fn streams(shared: &Shared, connection: &mut PgConnection, batches: &[&Bat
                   where not exists (select 1 from stream s where s.agent = w.agent and s.epoch = w.epoch) \
                   order by w.agent, w.epoch on conflict (agent, epoch) do nothing";
     sqlx::query(insert).bind(agents).bind(epochs).execute(&mut *connection).await?;
-    cursors(shared, connection, batches).await.map(drop)
+    cursors(keys, numbers, connection, batches).await.map(drop)
 }

@@ -143,8 +143,7 @@ async fn convert(connection: &mut PgConnection, table: Table, hourly: bool) -> R
         Table::Sample if hourly => "1 hour",
         Table::Sample | Table::Event => "1 day",
         Table::Minute => "7 days",
-        Table::Hour => "90 days",
-        Table::Day => "365 days",
+        Table::Hour | Table::Day => "30 days",
     };
     let rebuild = format!(
         "alter table {name} rename to {name}_before; \

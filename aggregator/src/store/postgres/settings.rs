@@ -34,10 +34,13 @@ impl PgStore {
     }
 
     pub(in crate::store) async fn secret(&self, name: &'static str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
-        const DOING: &str = "keeping a secret";
         let insert = "insert into secret (name, sealed) values ($1, $2) on conflict (name) do nothing";
-        sqlx::query(insert).bind(name).bind(sealed).execute(self.pool()).await.doing(DOING)?;
+        sqlx::query(insert).bind(name).bind(sealed).execute(self.pool()).await.doing("keeping a secret")?;
+        self.stored_secret(name).await?.ok_or(StoreError::Damaged("no secret where one was just kept"))
+    }
+
+    pub(in crate::store) async fn stored_secret(&self, name: &'static str) -> Result<Option<Vec<u8>>, StoreError> {
         let select = sqlx::query_scalar("select sealed from secret where name = $1");
-        select.bind(name).fetch_one(self.pool()).await.doing(DOING)
+        select.bind(name).fetch_optional(self.pool()).await.doing("reading a secret")
     }
 }
