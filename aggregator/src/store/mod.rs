@@ -3,9 +3,11 @@
 //! The methods are coarse: one for each question that the rest of the program asks, answered in one transaction. A further
 //! database is a further variant; `tests/store_contract.rs` says what any of them must do.
 
+mod postgres;
 mod sqlite;
 mod types;
 
+pub use postgres::{PgOptions, PgStore};
 pub use sqlite::SqliteStore;
 pub use types::{
     AgentRow, ApiToken, Batch, Description, IngestError, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease,
@@ -25,6 +27,8 @@ use std::path::Path;
 pub enum Store {
     /// A file in the data directory.
     Sqlite(SqliteStore),
+    /// A server, which several aggregators may share.
+    Postgres(PgStore),
 }
 
 /// Passes a call on to whichever database there is.
@@ -32,6 +36,7 @@ macro_rules! each {
     ($store:expr, $inner:ident => $call:expr) => {
         match $store {
             Store::Sqlite($inner) => $call,
+            Store::Postgres($inner) => $call,
         }
     };
 }
@@ -43,6 +48,14 @@ impl Store {
     /// [`StoreError`].
     pub async fn open_sqlite(data_dir: &Path) -> Result<Self, StoreError> {
         SqliteStore::open(data_dir).await.map(Self::Sqlite)
+    }
+
+    /// Connects to the PostgreSQL database at `url`.
+    ///
+    /// # Errors
+    /// [`StoreError`]. No message holds the password in the URL.
+    pub async fn open_postgres(url: &str, options: PgOptions) -> Result<Self, StoreError> {
+        PgStore::open(url, options).await.map(Self::Postgres)
     }
 
     /// Opens the database of an aggregator that has run before. Never makes one: whoever mistypes a folder wants to know.
@@ -356,6 +369,7 @@ impl Store {
     pub const fn is_shared(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
+            Self::Postgres(_) => true,
         }
     }
 

@@ -1,64 +1,25 @@
-//! What every database must do. `contract` knows nothing of SQLite; a further backend is one more call at the end.
+//! Batches, members, tokens, people: the contract from before there were several processes.
 
-mod common;
-
+use crate::common::{T0, TestAgent, block, window};
+use crate::rungs::Place;
+use crate::world::{TARGET, World, numbers};
 use aggregator::guard::Role;
-use aggregator::mesh::Mesh;
 use aggregator::store::{
-    AgentRow, ApiToken, Batch, IngestError, JoinTokenRow, LatestRow, LoginLimits, Redeemed, Redemption, SessionRow,
-    Store, UserRow,
+    AgentRow, ApiToken, IngestError, JoinTokenRow, LatestRow, LoginLimits, Redeemed, Redemption, SessionRow, Store, UserRow,
 };
 use aggregator_core::admit::Refusal;
 use aggregator_core::matrix::SavedCell;
-use common::{T0, TestAgent, block, window};
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::cell::{CellState, PackedCell};
-use everypath_protocol::id::{AgentId, Seq};
+use everypath_protocol::id::Seq;
 use everypath_protocol::record::{CellFlip, DropReason, Record};
-use everypath_protocol::sign::{Ed25519, Signer as _};
+use everypath_protocol::sign::Signer as _;
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::{TokenId, TokenKey};
 use everypath_protocol::window::ProbeKind;
-use std::path::Path;
-
-const TARGET: AgentId = AgentId([99; 32]);
-
-/// A mesh whose members the tests make up.
-struct World {
-    mesh: Mesh,
-    _folder: tempfile::TempDir,
-}
-
-impl World {
-    fn new() -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        Self { mesh: Mesh::open_or_found(folder.path()).expect("founded"), _folder: folder }
-    }
-
-    fn agent(&self, number: u8) -> TestAgent {
-        let key = TestAgent::key(number);
-        let certificate = self.mesh.certify(key.public().into(), format!("a{number}"), "alpha".into(), T0);
-        TestAgent { key, certificate }
-    }
-
-    fn batch(&self, agent: &TestAgent, blocks: Vec<Block>) -> Batch {
-        let certificate = self.mesh.trust().open_certificate(agent.certificate.clone(), &Ed25519).expect("our own");
-        Batch {
-            header: agent.header(&blocks, &[], T0),
-            certificate: certificate.document().clone(),
-            certificate_signed: agent.certificate.clone(),
-            blocks,
-            received_at: T0,
-        }
-    }
-}
 
 fn records(count: usize) -> Vec<Record> {
     vec![window(TARGET, T0, Some(500)); count]
-}
-
-fn numbers(range: std::ops::RangeInclusive<u64>) -> Vec<Seq> {
-    range.map(Seq).collect()
 }
 
 async fn stores_every_number_once(store: &Store, world: &World) {
@@ -271,10 +232,9 @@ async fn attempts_to_log_in_are_counted(store: &Store) {
     assert_eq!(attempt_as("n5", "d", T0).await.expect("counted"), None);
 }
 
-/// The whole contract. `reopen` closes the store and opens it again on the same data.
-async fn contract<F: AsyncFn() -> Store>(open: F) {
+pub(crate) async fn contract(place: &Place) {
     let world = World::new();
-    let store = open().await;
+    let store = place.open().await;
     stores_every_number_once(&store, &world).await;
     streams_do_not_disturb_each_other(&store, &world).await;
     many_at_once_are_all_stored(&store, &world).await;
@@ -289,14 +249,7 @@ async fn contract<F: AsyncFn() -> Store>(open: F) {
     store.ingest(world.batch(&agent, vec![block(1, 1, records(4))])).await.expect("in order");
     store.close().await;
     assert!(store.ping().await.is_err(), "a closed store says so");
-    let store = open().await;
+    let store = place.open().await;
     assert_eq!(store.streams(agent.id()).await.expect("readable")[0].rows, numbers(1..=4));
     store.close().await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_keeps_the_contract() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let path: &Path = folder.path();
-    contract(async || Store::open_sqlite(path).await.expect("opened")).await;
 }

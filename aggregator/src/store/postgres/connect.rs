@@ -1,0 +1,92 @@
+//! Connections, and what every session is told at its beginning.
+
+use super::failure::{While, store_error};
+use crate::store::types::{ReplicaId, StoreError};
+use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
+use sqlx::{ConnectOptions as _, Executor as _, PgConnection, PgPool};
+use std::str::FromStr as _;
+use std::time::Duration;
+
+/// How long a request waits for a free connection; then it is told that the database is busy.
+const ACQUIRE_MAX: Duration = Duration::from_secs(5);
+const IDLE_MAX: Duration = Duration::from_secs(600);
+/// Sessions of the program. The sum of all statements of an ingest transaction stays far below the minute after which other
+/// replicas take a missing number of the journal for one that was rolled back. Compiling plans costs more than it saves in
+/// statements this short.
+const SESSION: &str = "set statement_timeout = '30s'; set lock_timeout = '5s'; \
+    set idle_in_transaction_session_timeout = '30s'; set timezone = 'UTC'; set jit = off; \
+    set application_name = 'everypath'; set client_min_messages = 'warning'";
+
+/// How to use the server.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct PgOptions {
+    /// Most connections of this process. The committers are among them.
+    pub connections: u32,
+    /// Whether to bring the schema up to date. Without it, an older schema is an error.
+    pub migrate: bool,
+    /// How many groups of batches are stored at the same time.
+    pub committers: u32,
+    /// Who this process is, for the journal.
+    pub replica: ReplicaId,
+}
+
+impl PgOptions {
+    /// Twelve connections, two committers, and the schema is brought up to date.
+    pub const fn of(replica: ReplicaId) -> Self {
+        Self { connections: 12, migrate: true, committers: 2, replica }
+    }
+}
+
+/// What kind of server it is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Server {
+    /// A build in WebAssembly: all connections share one session, and COPY FROM STDIN ends it.
+    pub(super) is_one_session: bool,
+}
+
+impl Server {
+    pub(super) async fn ask(connection: &mut PgConnection) -> Result<Self, StoreError> {
+        let version: String =
+            sqlx::query_scalar("select version()").fetch_one(connection).await.doing("asking the server's version")?;
+        let version = version.to_ascii_lowercase();
+        Ok(Self { is_one_session: ["emscripten", "emcc", "wasm"].iter().any(|word| version.contains(word)) })
+    }
+}
+
+/// Reads a URL. The error names what is wrong and never repeats the URL, which may hold a password.
+pub(super) fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
+    let options = PgConnectOptions::from_str(url);
+    options.map(|options| options.disable_statement_logging()).map_err(|error| store_error("reading its URL", error))
+}
+
+/// A connection for the schema: no time limits, a migration takes as long as it takes.
+pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
+    const DOING: &str = "connecting";
+    let mut connection = options.connect().await.doing(DOING)?;
+    connection.execute("set timezone = 'UTC'; set client_min_messages = 'warning'").await.doing(DOING)?;
+    Ok(connection)
+}
+
+pub(super) fn pool(connect: PgConnectOptions, options: &PgOptions, server: Server) -> PgPool {
+    let connections = if server.is_one_session { 1 } else { options.connections.max(options.committers + 2) };
+    PgPoolOptions::new()
+        .max_connections(connections)
+        .acquire_timeout(ACQUIRE_MAX)
+        .idle_timeout(IDLE_MAX)
+        .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
+        .connect_lazy_with(connect)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_url_is_refused_without_repeating_it() {
+        for url in ["postgres://u:hunter2@host:notaport/db", "postgres://u:hunter2@[::1/db", "hunter2"] {
+            let error = parse(url).expect_err("wrong").to_string();
+            assert!(!error.contains("hunter2"), "{error}");
+        }
+        assert!(parse("postgres://u:hunter2@127.0.0.1/db?sslmode=disable").is_ok());
+    }
+}

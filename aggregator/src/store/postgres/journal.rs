@@ -1,0 +1,184 @@
+//! What was stored, for whoever did not store it: the other replicas, the sums, and this program after a restart.
+
+use super::codes::{Time, agent_number, int4};
+use super::failure::While;
+use super::keys::Known;
+use super::{PgStore, Shared};
+use crate::store::types::{JournalEntry, ReplicaId, SampleRow, StoreError};
+use aggregator_core::admit::{FLAG_CLOCK_UNKNOWN, Row};
+use aggregator_core::archive::{self, Archived, ArchivedRow};
+use everypath_protocol::id::AgentId;
+use everypath_protocol::record::Record;
+use everypath_protocol::time::UnixTime;
+use sqlx::postgres::PgRow;
+use sqlx::{PgConnection, Row as _};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Most entries in one answer. An entry is a batch, usually some hundred rows.
+const ENTRIES_MAX: i64 = 256;
+/// Rows are alike, so the fastest level already makes a quarter of them.
+const LEVEL: i32 = 1;
+/// A replica that begins with an empty journal looks back this far: what is under way may still become visible below the head.
+const LOOK_BACK: i64 = 500;
+
+/// What one batch brought.
+pub(super) struct Entry {
+    source: i32,
+    received_at: UnixTime,
+    windows: i32,
+    body: Vec<u8>,
+}
+
+impl Entry {
+    /// Nothing for a batch without new rows.
+    pub(super) fn of(
+        source: i32,
+        rows: &[Row],
+        numbers: &BTreeMap<AgentId, Known>,
+        received_at: UnixTime,
+    ) -> Option<Self> {
+        let number = |row: &Row| {
+            let target = match &row.record {
+                Record::Window(window) => window.target,
+                Record::Flip(flip) => flip.target,
+            };
+            numbers.get(&target).map(|known| agent_number(known.id))
+        };
+        let archived: Vec<ArchivedRow> =
+            rows.iter().filter_map(|row| Some(ArchivedRow::new(row, number(row)?))).collect();
+        if archived.is_empty() {
+            return None;
+        }
+        let bytes = archive::encode(&archived);
+        // Compressing into memory cannot fail for want of room; the library's type allows for it.
+        let body = zstd::bulk::compress(&bytes, LEVEL).ok()?;
+        let windows = archived.iter().filter(|row| matches!(row.record, Archived::Window(_))).count();
+        Some(Self { source, received_at, windows: int4(windows), body })
+    }
+}
+
+pub(super) async fn write(
+    connection: &mut PgConnection,
+    replica: ReplicaId,
+    entries: Vec<Entry>,
+) -> Result<(), sqlx::Error> {
+    if entries.is_empty() {
+        return Ok(());
+    }
+    let insert = "insert into journal (origin, source, received_at, windows, body) \
+                  select $1, * from unnest($2::int4[], $3::timestamptz[], $4::int4[], $5::bytea[])";
+    sqlx::query(insert)
+        .bind(replica.0)
+        .bind(entries.iter().map(|entry| entry.source).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| Time(entry.received_at)).collect::<Vec<_>>())
+        .bind(entries.iter().map(|entry| entry.windows).collect::<Vec<_>>())
+        .bind(entries.into_iter().map(|entry| entry.body).collect::<Vec<_>>())
+        .execute(connection)
+        .await
+        .map(drop)
+}
+
+/// The rows of a body.
+pub(super) fn open(body: &[u8]) -> Result<Vec<ArchivedRow>, StoreError> {
+    const DAMAGED: StoreError = StoreError::Damaged("an entry of the journal");
+    let bytes = zstd::bulk::decompress(body, archive::BYTES_MAX).map_err(|_| DAMAGED)?;
+    archive::decode(&bytes).map_err(|_| DAMAGED)
+}
+
+impl PgStore {
+    pub(in crate::store) async fn journal_head(&self) -> Result<i64, StoreError> {
+        let select = "select coalesce((select max(id) from journal), \
+                      (select case when is_called then greatest(last_value - $1, 0) else 0 end from journal_id_seq))";
+        sqlx::query_scalar(select).bind(LOOK_BACK).fetch_one(self.pool()).await.doing("reading the head of the journal")
+    }
+
+    pub(in crate::store) async fn journal(
+        &self,
+        through: i64,
+        holes: Vec<i64>,
+        own: ReplicaId,
+    ) -> Result<Vec<JournalEntry>, StoreError> {
+        const DOING: &str = "reading the journal";
+        let select = "select id, origin, source, case when origin <> $3 then body end as body from \
+                      ((select * from journal where id > $1 order by id limit $4) \
+                       union all select * from journal where id = any($2) and id <= $1) entries order by id";
+        let mut connection = self.pool().acquire().await.doing(DOING)?;
+        let rows = sqlx::query(select)
+            .bind(through)
+            .bind(holes)
+            .bind(own.0)
+            .bind(ENTRIES_MAX)
+            .fetch_all(&mut *connection)
+            .await
+            .doing(DOING)?;
+        let entries = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+        let keys = names(&self.shared, &mut connection, &entries).await?;
+        let told = entries.into_iter().filter_map(|entry| {
+            let source = *keys.get(&entry.source)?;
+            let news = entry.rows.iter().filter_map(|row| told(row, &keys)).collect();
+            Some(JournalEntry { id: entry.id, origin: entry.origin, source, news })
+        });
+        Ok(told.collect())
+    }
+
+    /// What was received since, in the order of its receipt.
+    pub(super) async fn received_since(
+        &self,
+        connection: &mut PgConnection,
+        since: UnixTime,
+    ) -> Result<Vec<SampleRow>, StoreError> {
+        const DOING: &str = "reading recent samples";
+        let first = sqlx::query_scalar("select coalesce(min(id), 0) - 1 from journal where received_at >= $1");
+        let mut through: i64 = first.bind(Time(since)).fetch_one(&mut *connection).await.doing(DOING)?;
+        let select = "select id, origin, source, body from journal where id > $1 and received_at >= $2 order by id limit $3";
+        let mut samples = Vec::new();
+        loop {
+            let query = sqlx::query(select).bind(through).bind(Time(since)).bind(ENTRIES_MAX);
+            let rows = query.fetch_all(&mut *connection).await.doing(DOING)?;
+            let entries = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+            let Some(last) = entries.last() else { return Ok(samples) };
+            through = last.id;
+            let keys = names(&self.shared, connection, &entries).await?;
+            for entry in &entries {
+                let Some(source) = keys.get(&entry.source) else { continue };
+                let news = entry.rows.iter().filter_map(|row| told(row, &keys));
+                samples.extend(news.map(|(record, ended)| SampleRow { source: *source, record, ended }));
+            }
+        }
+    }
+}
+
+/// An entry as it was read.
+struct Read {
+    id: i64,
+    origin: ReplicaId,
+    source: i32,
+    rows: Vec<ArchivedRow>,
+}
+
+fn read(row: &PgRow) -> Result<Read, StoreError> {
+    const DOING: &str = "reading an entry of the journal";
+    let body: Option<&[u8]> = row.try_get("body").doing(DOING)?;
+    Ok(Read {
+        id: row.try_get("id").doing(DOING)?,
+        origin: ReplicaId(row.try_get("origin").doing(DOING)?),
+        source: row.try_get("source").doing(DOING)?,
+        rows: body.map_or_else(|| Ok(Vec::new()), open)?,
+    })
+}
+
+async fn names(
+    shared: &Shared,
+    connection: &mut PgConnection,
+    entries: &[Read],
+) -> Result<BTreeMap<i32, AgentId>, StoreError> {
+    let targets = entries.iter().flat_map(|entry| entry.rows.iter().map(|row| int4(row.target)));
+    let ids: BTreeSet<i32> = targets.chain(entries.iter().map(|entry| entry.source)).collect();
+    shared.keys.names(connection, ids).await
+}
+
+/// What a row says about now; nothing if its time is not known.
+fn told(row: &ArchivedRow, keys: &BTreeMap<i32, AgentId>) -> Option<(Record, UnixTime)> {
+    let target = *keys.get(&int4(row.target))?;
+    (row.flags & FLAG_CLOCK_UNKNOWN == 0).then(|| row.record(target))
+}

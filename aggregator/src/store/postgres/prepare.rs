@@ -1,0 +1,177 @@
+//! What a group of batches needs before its own transaction: numbers for authors, streams and targets.
+//!
+//! Each step commits by itself and holds no lock while it waits for another, so that two groups with the same newcomers do not
+//! wait for each other in a circle. When everybody is known, which is nearly always, there is nothing to do.
+
+use super::agents::make_member;
+use super::codes::{self, Time};
+use super::ingest::Stop;
+use super::keys::{Keys, Known, StreamKey};
+use crate::store::types::Batch;
+use aggregator_core::admit;
+use everypath_protocol::block::Content;
+use everypath_protocol::codec;
+use everypath_protocol::id::{AgentId, Seq};
+use everypath_protocol::record::Record;
+use everypath_protocol::time::UnixTime;
+use sqlx::{PgConnection, Row as _};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What a group works with. It is the group's own: what other tasks forget meanwhile changes nothing here.
+#[derive(Debug)]
+pub(super) struct Numbers {
+    pub(super) agents: BTreeMap<AgentId, Known>,
+    /// Of a stream that is missing here every batch was refused at a cursor of zero, the cursor of a new one.
+    pub(super) streams: BTreeMap<StreamKey, i32>,
+}
+
+/// Members that were made are added to `new_members`.
+pub(super) async fn prepare(
+    keys: &Keys,
+    connection: &mut PgConnection,
+    batches: &[&Batch],
+    new_members: &mut BTreeSet<AgentId>,
+) -> Result<Numbers, Stop> {
+    let wanted: BTreeSet<AgentId> = batches.iter().flat_map(|batch| named(batch)).collect();
+    let streams = keys.streams(batches.iter().map(|batch| stream_of(batch)));
+    let mut numbers = Numbers { agents: keys.numbers(connection, wanted).await?, streams };
+    let unknown: Vec<&Batch> = batches.iter().copied().filter(|batch| numbers.lack_of(batch)).collect();
+    if unknown.is_empty() {
+        return Ok(numbers);
+    }
+    let cursors = cursors(keys, &mut numbers, connection, &unknown).await?;
+    // What would be refused leaves no trace. The cursor may move before it is locked; then this runs again.
+    let admissible: Vec<&Batch> = unknown
+        .into_iter()
+        .filter(|batch| {
+            let cursor = cursors.get(&stream_of(batch)).copied().unwrap_or(Seq(0));
+            admit::admit(cursor, &batch.header, batch.blocks.clone(), batch.received_at).is_ok()
+        })
+        .collect();
+    members(keys, &mut numbers, connection, &admissible, new_members).await?;
+    targets(keys, &mut numbers, connection, &admissible).await?;
+    streams_of(keys, &mut numbers, connection, &admissible).await?;
+    Ok(numbers)
+}
+
+pub(super) const fn stream_of(batch: &Batch) -> StreamKey {
+    (batch.header.agent, batch.header.epoch)
+}
+
+impl Numbers {
+    fn lack_of(&self, batch: &Batch) -> bool {
+        let is_member = self.agents.get(&batch.header.agent).is_some_and(|known| known.is_member);
+        !is_member
+            || !self.streams.contains_key(&stream_of(batch))
+            || named(batch).any(|key| !self.agents.contains_key(&key))
+    }
+}
+
+/// The author and all targets.
+fn named(batch: &Batch) -> impl Iterator<Item = AgentId> {
+    let records = batch.blocks.iter().flat_map(|block| match &block.content {
+        Content::Records(records) => records.as_slice(),
+        Content::Dropped { .. } => &[],
+    });
+    let targets = records.map(|record| match record {
+        Record::Window(window) => window.target,
+        Record::Flip(flip) => flip.target,
+    });
+    std::iter::once(batch.header.agent).chain(targets)
+}
+
+/// The cursors as they are now, of the streams that are there.
+async fn cursors(
+    keys: &Keys,
+    numbers: &mut Numbers,
+    connection: &mut PgConnection,
+    batches: &[&Batch],
+) -> Result<BTreeMap<StreamKey, Seq>, Stop> {
+    let agents: Vec<&[u8]> = batches.iter().map(|batch| batch.header.agent.0.as_slice()).collect();
+    let epochs: Vec<Vec<u8>> = batches.iter().map(|batch| codes::epoch_bytes(batch.header.epoch)).collect();
+    let select = "select a.key, s.epoch, s.id, s.cursor from unnest($1::bytea[], $2::bytea[]) as w (key, epoch) \
+                  join agent a on a.key = w.key join stream s on s.agent = a.id and s.epoch = w.epoch";
+    let mut cursors = BTreeMap::new();
+    for row in sqlx::query(select).bind(agents).bind(epochs).fetch_all(connection).await? {
+        let (key, epoch): (&[u8], &[u8]) = (row.try_get("key")?, row.try_get("epoch")?);
+        if let (Ok(key), Ok(epoch)) = (codes::agent(key), codes::epoch(epoch)) {
+            let id = row.try_get("id")?;
+            keys.put_stream((key, epoch), id);
+            numbers.streams.insert((key, epoch), id);
+            cursors.insert((key, epoch), codes::seq(row.try_get("cursor")?));
+        }
+    }
+    Ok(cursors)
+}
+
+/// Makes members of authors that are none. Their certificates were checked, so an agent that another issuer let in is as welcome
+/// as our own.
+async fn members(
+    keys: &Keys,
+    numbers: &mut Numbers,
+    connection: &mut PgConnection,
+    batches: &[&Batch],
+    new_members: &mut BTreeSet<AgentId>,
+) -> Result<(), Stop> {
+    for batch in batches {
+        let key = batch.header.agent;
+        if numbers.agents.get(&key).is_some_and(|known| known.is_member) {
+            continue;
+        }
+        let certificate = codec::encode(&batch.certificate_signed);
+        let (name, site) = (&batch.certificate.name, &batch.certificate.site);
+        if make_member(connection, key, name, site, &certificate, batch.received_at).await? {
+            new_members.insert(key);
+        }
+        numbers.agents.extend(keys.look_up(connection, &[key]).await?);
+    }
+    Ok(())
+}
+
+/// Targets that nobody introduced yet get a row that holds their key alone.
+async fn targets(
+    keys: &Keys,
+    numbers: &mut Numbers,
+    connection: &mut PgConnection,
+    batches: &[&Batch],
+) -> Result<(), Stop> {
+    let named: BTreeSet<AgentId> = batches.iter().flat_map(|batch| named(batch)).collect();
+    let missing: Vec<AgentId> = named.into_iter().filter(|key| !numbers.agents.contains_key(key)).collect();
+    let Some(first) = batches.first().filter(|_| !missing.is_empty()) else { return Ok(()) };
+    introduce(connection, &missing, first.received_at).await?;
+    numbers.agents.extend(keys.look_up(connection, &missing).await?);
+    Ok(())
+}
+
+/// In the order of keys, so that two that introduce the same ones wait for each other at the first. Those that are there are
+/// left out before: an insert that finds a conflict uses up a number.
+async fn introduce(connection: &mut PgConnection, keys: &[AgentId], now: UnixTime) -> Result<(), sqlx::Error> {
+    let bytes: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
+    let insert = "insert into agent (key, first_seen) select w.key, $2 from unnest($1::bytea[]) as w (key) \
+                  where not exists (select 1 from agent a where a.key = w.key) order by w.key on conflict (key) do nothing";
+    sqlx::query(insert).bind(bytes).bind(Time(now)).execute(connection).await.map(drop)
+}
+
+/// New streams begin at a cursor of zero.
+async fn streams_of(
+    keys: &Keys,
+    numbers: &mut Numbers,
+    connection: &mut PgConnection,
+    batches: &[&Batch],
+) -> Result<(), Stop> {
+    let mut missing: BTreeMap<StreamKey, i32> = BTreeMap::new();
+    for batch in batches.iter().filter(|batch| !numbers.streams.contains_key(&stream_of(batch))) {
+        let author = numbers.agents.get(&batch.header.agent).ok_or(Stop::Again)?;
+        missing.insert(stream_of(batch), author.id);
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let agents: Vec<i32> = missing.values().copied().collect();
+    let epochs: Vec<Vec<u8>> = missing.keys().map(|(_, epoch)| codes::epoch_bytes(*epoch)).collect();
+    let insert = "insert into stream (agent, epoch) select w.agent, w.epoch from unnest($1::int4[], $2::bytea[]) as w (agent, epoch) \
+                  where not exists (select 1 from stream s where s.agent = w.agent and s.epoch = w.epoch) \
+                  order by w.agent, w.epoch on conflict (agent, epoch) do nothing";
+    sqlx::query(insert).bind(agents).bind(epochs).execute(&mut *connection).await?;
+    cursors(keys, numbers, connection, batches).await.map(drop)
+}

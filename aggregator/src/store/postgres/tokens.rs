@@ -1,0 +1,114 @@
+//! Join tokens.
+
+use super::PgStore;
+use super::codes::{self, Time};
+use super::failure::While;
+use crate::store::types::{JoinTokenRow, Redeemed, Redemption, StoreError};
+use everypath_protocol::codec;
+use everypath_protocol::token::{TokenId, TokenKey};
+use sqlx::{Connection as _, PgConnection, Row as _};
+
+/// Tries of a redemption that another one of the same key stood in the way of.
+const ATTEMPTS_MAX: u32 = 5;
+const DOING: &str = "redeeming a join token";
+
+impl PgStore {
+    pub(in crate::store) async fn create_join_token(&self, token: JoinTokenRow) -> Result<(), StoreError> {
+        let insert = "insert into join_token (id, key, site, uses, uses_left, created_at, expires_at) \
+                      values ($1, $2, $3, $4, $4, $5, $6)";
+        sqlx::query(insert)
+            .bind(token.id.0.as_slice())
+            .bind(token.key.0.as_slice())
+            .bind(token.site)
+            .bind(i64::from(token.uses))
+            .bind(Time(token.created_at))
+            .bind(Time(token.expires_at))
+            .execute(self.pool())
+            .await
+            .map(drop)
+            .doing("keeping a join token")
+    }
+
+    pub(in crate::store) async fn join_token(
+        &self,
+        id: TokenId,
+    ) -> Result<Option<(TokenKey, Option<String>)>, StoreError> {
+        const DOING: &str = "reading a join token";
+        let row = sqlx::query("select key, site from join_token where id = $1")
+            .bind(id.0.as_slice())
+            .fetch_optional(self.pool())
+            .await
+            .doing(DOING)?;
+        let Some(row) = row else { return Ok(None) };
+        let key: &[u8] = row.try_get("key").doing(DOING)?;
+        let key = key.try_into().map_err(|_| StoreError::Damaged("the key of a join token"))?;
+        Ok(Some((TokenKey(key), row.try_get("site").doing(DOING)?)))
+    }
+
+    pub(in crate::store) async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, StoreError> {
+        let mut connection = self.pool().acquire().await.doing(DOING)?;
+        for _ in 0..ATTEMPTS_MAX {
+            let select = "select certificate from agent where key = $1 and certificate is not null";
+            let select = sqlx::query_scalar(select).bind(redemption.agent.0.as_slice());
+            let certificate: Option<Vec<u8>> = select.fetch_optional(&mut *connection).await.doing(DOING)?;
+            if let Some(certificate) = certificate {
+                return codes::document(&certificate).map(Redeemed::Again);
+            }
+            // Dropped without a commit, it is undone: a use is spent only for a member.
+            let mut transaction = connection.begin().await.doing(DOING)?;
+            match spend(&mut transaction, &redemption).await? {
+                Spent::Joined => {
+                    transaction.commit().await.doing(DOING)?;
+                    return Ok(Redeemed::Joined);
+                }
+                Spent::Refused(why) => return transaction.rollback().await.doing(DOING).map(|()| why),
+                Spent::Member => transaction.rollback().await.doing(DOING)?,
+            }
+        }
+        Err(StoreError::Busy)
+    }
+}
+
+enum Spent {
+    Joined,
+    Refused(Redeemed),
+    /// The same key became a member meanwhile.
+    Member,
+}
+
+/// Takes one use, if there is one and the name is free, and makes the member. The update of the token makes all that redeem it
+/// stand in line.
+async fn spend(connection: &mut PgConnection, redemption: &Redemption) -> Result<Spent, StoreError> {
+    let token = redemption.token.0.as_slice();
+    let update = "update join_token set uses_left = uses_left - 1 where id = $1 and uses_left > 0 and expires_at > $2";
+    let taken = sqlx::query(update).bind(token).bind(Time(redemption.now)).execute(&mut *connection).await;
+    if taken.doing(DOING)?.rows_affected() == 0 {
+        let select = "select expires_at <= $2 from join_token where id = $1";
+        let select = sqlx::query_scalar(select).bind(token).bind(Time(redemption.now));
+        let expired: Option<bool> = select.fetch_optional(connection).await.doing(DOING)?;
+        return Ok(Spent::Refused(match expired {
+            None => Redeemed::UnknownToken,
+            Some(true) => Redeemed::Expired,
+            Some(false) => Redeemed::UsedUp,
+        }));
+    }
+    let upsert = "insert into agent (key, name, site, certificate, first_seen) values ($1, $2, $3, $4, $5) \
+                  on conflict (key) do update set name = excluded.name, site = excluded.site, certificate = excluded.certificate \
+                  where agent.certificate is null returning id";
+    let made: Result<Option<i32>, sqlx::Error> = sqlx::query_scalar(upsert)
+        .bind(redemption.agent.0.as_slice())
+        .bind(&redemption.name)
+        .bind(&redemption.site)
+        .bind(codec::encode(&redemption.certificate))
+        .bind(Time(redemption.now))
+        .fetch_optional(connection)
+        .await;
+    match made {
+        Ok(Some(_)) => Ok(Spent::Joined),
+        Ok(None) => Ok(Spent::Member),
+        Err(error) if error.as_database_error().is_some_and(sqlx::error::DatabaseError::is_unique_violation) => {
+            Ok(Spent::Refused(Redeemed::NameTaken))
+        }
+        Err(error) => Err(super::failure::store_error(DOING, error)),
+    }
+}

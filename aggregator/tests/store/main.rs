@@ -1,0 +1,76 @@
+//! What every database must do. The tests of the contract know no database; they run on every rung: SQLite always, the others
+//! where `rungs.rs` finds them. `postgres.rs` and `differential.rs` test what only servers can get wrong.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod contract;
+mod differential;
+mod follow;
+mod lease;
+mod postgres;
+mod rungs;
+mod schema;
+mod sums;
+mod upkeep;
+mod world;
+
+use rungs::Place;
+
+/// Makes a module for each test with one `#[tokio::test]` a rung, and one for the rung that has one session, which runs all of
+/// them one after the other.
+macro_rules! on_every_rung {
+    ($($name:ident: $test:path;)*) => {
+        $(mod $name {
+            use super::*;
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn sqlite() {
+                $test(&Place::sqlite()).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn postgres() {
+                Place::on("postgres", "EVERYPATH_TEST_POSTGRES_URL", async |place| $test(place).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn timescale_apache() {
+                Place::on("timescale_apache", "EVERYPATH_TEST_TIMESCALE_APACHE_URL", async |place| $test(place).await).await;
+            }
+
+            #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn timescale_community() {
+                Place::on("timescale_community", "EVERYPATH_TEST_TIMESCALE_URL", async |place| $test(place).await).await;
+            }
+        })*
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn timescale_wasm() {
+            let Some(url) = rungs::url("timescale_wasm", "EVERYPATH_TEST_TIMESCALE_WASM_URL") else { return };
+            $(
+                eprintln!("timescale_wasm: {}", stringify!($name));
+                let place = Place::one_session(&url).await;
+                $test(&place).await;
+            )*
+            let place = Place::one_session(&url).await;
+            differential::the_continuous_aggregate_says_what_the_sums_say(&place).await;
+        }
+    };
+}
+
+on_every_rung! {
+    the_contract: contract::contract;
+    sums_are_those_of_the_samples: sums::sums_are_those_of_the_samples;
+    nothing_is_added_twice: sums::nothing_is_added_twice;
+    a_lease_is_held_by_one: lease::a_lease_is_held_by_one;
+    who_lost_the_lease_does_nothing: lease::who_lost_the_lease_does_nothing;
+    the_journal_tells_everything_once: follow::the_journal_tells_everything_once;
+    the_newer_evidence_stays: follow::the_newer_evidence_stays;
+    what_is_old_goes_and_is_remembered: upkeep::what_is_old_goes_and_is_remembered;
+    settings_have_versions: upkeep::settings_have_versions;
+    the_first_secret_stays: upkeep::the_first_secret_stays;
+    a_store_says_what_it_is: upkeep::a_store_says_what_it_is;
+    doing_it_again_changes_nothing: schema::doing_it_again_changes_nothing;
+    every_rung_sums_alike: differential::every_rung_sums_alike;
+}

@@ -1,0 +1,104 @@
+//! The sums of a minute, an hour and a day.
+
+use crate::common::block;
+use crate::rungs::Place;
+use crate::world::{TARGET, World, always, any_windows, records, roll_up_all, take_lease};
+use aggregator::store::{PairQuery, Store};
+use aggregator_core::rollup::{Additions, Bucket, Level, PairKey};
+use aggregator_core::series::Source;
+use everypath_protocol::id::AgentId;
+use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::window::{ProbeKind, Window};
+use std::collections::BTreeMap;
+
+/// Minutes in the last hours, and some a year ago.
+const NEAR: Span = Span::seconds(3 * 3_600);
+const FAR: Span = Span::seconds(390 * 86_400);
+
+pub(crate) async fn rows(store: &Store, source: AgentId, table: Source) -> Vec<(UnixTime, Bucket)> {
+    let (from, to) = always();
+    let query = PairQuery { source, target: TARGET, kind: ProbeKind::Icmp, table, from, to };
+    store.pair(query).await.expect("readable")
+}
+
+/// What the core says of the same windows.
+fn expected(windows: &[Window]) -> Additions {
+    let mut additions = Additions::default();
+    let pair = PairKey { source: 1, target: 2, kind: ProbeKind::Icmp };
+    windows.iter().for_each(|window| additions.add(pair, window.start, window));
+    additions
+}
+
+async fn assert_sums(store: &Store, source: AgentId, windows: &[Window]) {
+    let expected = expected(windows);
+    for level in Level::ALL {
+        let of_level = expected.buckets.iter().filter(|((of, ..), _)| *of == level);
+        let wanted: Vec<_> = of_level.map(|((.., time), bucket)| (*time, bucket.clone())).collect();
+        assert_eq!(rows(store, source, Source::Rollup(level)).await, wanted, "{level:?}");
+    }
+}
+
+pub(crate) async fn sums_are_those_of_the_samples(place: &Place) {
+    let (store, world) = (place.open().await, World::new());
+    let agent = world.agent(1);
+    let mut windows = any_windows(1, 700, TARGET, NEAR);
+    windows.extend(any_windows(2, 60, TARGET, FAR));
+    let lease = take_lease(&store, 1).await;
+    // Far and near, early and late, in several batches with a step of the job after each.
+    let mut first = 1;
+    for part in windows.chunks(300) {
+        store.ingest(world.batch(&agent, vec![block(1, first, records(part))])).await.expect("in order");
+        first += part.len() as u64;
+        roll_up_all(&store, lease).await;
+        assert_sums(&store, agent.id(), &windows[..usize::try_from(first - 1).expect("small")]).await;
+    }
+    let samples = rows(&store, agent.id(), Source::Samples).await;
+    let mut wanted: BTreeMap<UnixTime, Vec<Bucket>> = BTreeMap::new();
+    windows.iter().for_each(|window| wanted.entry(window.start).or_default().push(Bucket::of(window)));
+    assert_eq!(samples.len(), windows.len());
+    assert!(samples.is_sorted_by_key(|(time, _)| *time));
+    assert!(samples.iter().all(|(time, bucket)| wanted.get(time).is_some_and(|some| some.contains(bucket))));
+    // A part of it: the first moment is in, the last is not.
+    let (from, to) = (samples[700].0, samples[720].0);
+    let query = PairQuery { source: agent.id(), target: TARGET, kind: ProbeKind::Icmp, table: Source::Samples, from, to };
+    let part = store.pair(query).await.expect("readable");
+    let is_in = |row: &&(UnixTime, Bucket)| row.0 >= from && row.0 < to;
+    assert_eq!(part.len(), samples.iter().filter(is_in).count());
+    let nobody = PairQuery { source: AgentId([1; 32]), ..query };
+    assert_eq!(store.pair(nobody).await.expect("readable"), []);
+    store.close().await;
+}
+
+pub(crate) async fn nothing_is_added_twice(place: &Place) {
+    let (store, world) = (place.open().await, World::new());
+    let lease = take_lease(&store, 1).await;
+    let agents: Vec<_> = (1..=4).map(|number| world.agent(number)).collect();
+    let windows: Vec<_> = (1..=4).map(|seed| any_windows(seed, 240, TARGET, NEAR)).collect();
+    // Batches come twice, and steps run at the same time as batches and as each other.
+    let ingest = async {
+        for round in 0..6 {
+            let batches = agents.iter().zip(&windows).flat_map(|(agent, windows)| {
+                let part = &windows[round * 40..(round + 1) * 40];
+                let batch = world.batch(agent, vec![block(1, round as u64 * 40 + 1, records(part))]);
+                [store.ingest(batch.clone()), store.ingest(batch)]
+            });
+            for result in futures::future::join_all(batches).await {
+                result.expect("in order");
+            }
+        }
+    };
+    let steps = async || {
+        for _ in 0..20 {
+            store.roll_up(lease).await.expect("rolled up");
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::join!(ingest, steps(), steps());
+    roll_up_all(&store, lease).await;
+    for (agent, windows) in agents.iter().zip(&windows) {
+        assert_sums(&store, agent.id(), windows).await;
+    }
+    let again = store.roll_up(lease).await.expect("nothing to do");
+    assert_eq!((again.samples, again.buckets, again.has_more), (0, 0, false));
+    store.close().await;
+}

@@ -1,0 +1,131 @@
+//! What goes because of its age, and what stays: settings and secrets.
+
+use crate::common::{T0, block};
+use crate::rungs::Place;
+use crate::world::{TARGET, World, always, any_window, numbers, roll_up_all, take_lease};
+use aggregator::store::{Keep, Lease, PairQuery, Store};
+use aggregator_core::rollup::Level;
+use aggregator_core::series::Source;
+use everypath_protocol::cell::CellState;
+use everypath_protocol::id::AgentId;
+use everypath_protocol::record::{CellFlip, Record};
+use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::window::ProbeKind;
+
+const DAY: Span = Span::seconds(86_400);
+
+fn days(count: u64) -> Span {
+    Span::seconds(86_400 * count)
+}
+
+async fn maintain_all(store: &Store, lease: Lease, keep: Keep) -> u64 {
+    let mut dropped = 0;
+    for _ in 0..500 {
+        let step = store.maintain(lease, keep, T0).await.expect("maintained");
+        dropped += step.dropped;
+        if !step.has_more {
+            return dropped;
+        }
+    }
+    panic!("it never ends");
+}
+
+/// `count` windows and a change of state, about `ago`.
+fn about(seed: u64, count: u64, ago: Span) -> Vec<Record> {
+    let time = T0.minus(ago);
+    let flip = CellFlip { target: TARGET, kind: ProbeKind::Icmp, at: time, from: CellState::Ok, to: CellState::Down };
+    let windows = (0..count).map(|number| {
+        let mut window = any_window(seed << 8 | number, TARGET, Span::seconds(60));
+        window.start = window.start.minus(ago);
+        Record::Window(window)
+    });
+    windows.chain([Record::Flip(flip)]).collect()
+}
+
+async fn sums(store: &Store, source: AgentId, level: Level) -> Vec<UnixTime> {
+    let (from, to) = always();
+    let table = Source::Rollup(level);
+    let rows = store.pair(PairQuery { source, target: TARGET, kind: ProbeKind::Icmp, table, from, to }).await;
+    rows.expect("readable").into_iter().map(|(time, _)| time).collect()
+}
+
+pub(crate) async fn what_is_old_goes_and_is_remembered(place: &Place) {
+    let (store, world) = (place.open().await, World::new());
+    let agent = world.agent(1);
+    let lease = take_lease(&store, 1).await;
+    for (first, ago) in [(1, days(300)), (7, days(100)), (13, Span::ZERO)] {
+        let batch = world.batch(&agent, vec![block(1, first, about(first, 5, ago))]);
+        store.ingest(batch).await.expect("in order");
+    }
+    roll_up_all(&store, lease).await;
+    let everything = Keep { samples: days(399), minutes: days(399), hours: days(399), days: days(399), events: days(399) };
+    maintain_all(&store, lease, everything).await;
+    let streams = store.streams(agent.id()).await.expect("readable");
+    assert_eq!((streams[0].rows.len(), streams[0].expired.0), (18, 0), "nothing is too old");
+    // Samples for fifty days, minutes for two hundred, changes of state for ever.
+    let keep = Keep { samples: days(50), minutes: days(200), ..everything };
+    assert!(maintain_all(&store, lease, keep).await > 0);
+    let streams = store.streams(agent.id()).await.expect("readable");
+    let mut left = numbers(13..=18);
+    left.insert(0, everypath_protocol::id::Seq(12));
+    left.insert(0, everypath_protocol::id::Seq(6));
+    assert_eq!(streams[0].rows, left, "changes of state stay");
+    assert_eq!((streams[0].expired.0, streams[0].cursor.0), (11, 18));
+    let oldest = |times: Vec<UnixTime>| times.first().copied().expect("some are left");
+    let minutes = sums(&store, agent.id(), Level::Minute).await;
+    let limit = |span: Span| T0.minus(span);
+    assert!(oldest(minutes) > limit(days(110)), "the minutes of three hundred days ago are gone");
+    assert!(oldest(sums(&store, agent.id(), Level::Day).await) < limit(days(299)), "days stay");
+    let keep = Keep { samples: DAY, minutes: DAY, hours: days(2), days: days(3), events: DAY };
+    maintain_all(&store, lease, keep).await;
+    let streams = store.streams(agent.id()).await.expect("readable");
+    assert_eq!((streams[0].rows.clone(), streams[0].expired.0), (numbers(13..=18), 12));
+    assert!(oldest(sums(&store, agent.id(), Level::Day).await) > limit(days(32)), "whole months go, where they are pieces");
+    // What comes late and is too old is stored, and goes again.
+    store.ingest(world.batch(&agent, vec![block(1, 19, about(9, 2, days(100)))])).await.expect("in order");
+    roll_up_all(&store, lease).await;
+    maintain_all(&store, lease, keep).await;
+    let streams = store.streams(agent.id()).await.expect("readable");
+    assert_eq!((streams[0].rows.clone(), streams[0].cursor.0), (numbers(13..=18), 21));
+    assert_eq!(streams[0].expired.0, 21);
+    store.close().await;
+}
+
+pub(crate) async fn settings_have_versions(place: &Place) {
+    let store = place.open().await;
+    assert_eq!(store.setting("keep").await.expect("readable"), None);
+    let put = |value: &str, version| store.put_setting("keep", value.to_owned(), version, T0);
+    assert!(!put("{}", 3).await.expect("answered"), "there is none to change");
+    assert!(put("{\"a\":1}", 0).await.expect("answered"));
+    assert!(!put("{\"a\":2}", 0).await.expect("answered"), "somebody was first");
+    let (value, version) = store.setting("keep").await.expect("readable").expect("there");
+    assert_eq!(value, "{\"a\":1}");
+    let both = futures::future::join_all([put("{\"a\":3}", version), put("{\"a\":4}", version)]).await;
+    assert_eq!(both.iter().filter(|done| matches!(done, Ok(true))).count(), 1, "{both:?}");
+    let (_, newer) = store.setting("keep").await.expect("readable").expect("there");
+    assert!(newer > version);
+    assert!(!put("{}", version).await.expect("answered"));
+    store.close().await;
+}
+
+pub(crate) async fn the_first_secret_stays(place: &Place) {
+    let store = place.open().await;
+    assert_eq!(store.stored_secret("key").await.expect("readable"), None);
+    let many = futures::future::join_all((0..8_u8).map(|number| store.secret("key", vec![number; 3]))).await;
+    let many: Vec<Vec<u8>> = many.into_iter().map(|kept| kept.expect("kept")).collect();
+    assert!(many.iter().all(|kept| *kept == many[0]));
+    assert_eq!(store.secret("key", vec![9]).await.expect("kept"), many[0]);
+    assert_eq!(store.stored_secret("key").await.expect("readable"), Some(many[0].clone()));
+    store.close().await;
+}
+
+pub(crate) async fn a_store_says_what_it_is(place: &Place) {
+    let (store, world) = (place.open().await, World::new());
+    store.ingest(world.batch(&world.agent(1), vec![block(1, 1, about(1, 40, Span::ZERO))])).await.expect("in order");
+    let description = store.describe().await.expect("described");
+    assert_eq!(description.rung, place.rung());
+    assert!(description.schema >= 1 && !description.version.is_empty());
+    assert_eq!(description.behind.unwrap_or(40), 40);
+    assert!(description.tables.iter().any(|(name, _, bytes)| name.starts_with("sample") && *bytes > 0), "{description:?}");
+    store.close().await;
+}
