@@ -373,6 +373,11 @@ impl Store {
         }
     }
 
+    /// Who this process is among those on the same database.
+    pub fn replica(&self) -> ReplicaId {
+        each!(self, store => store.replica())
+    }
+
     /// Returns when nothing can be written any more: after [`Self::close`], or because of a mistake in this program.
     pub async fn ended(&self) {
         each!(self, store => store.ended().await);

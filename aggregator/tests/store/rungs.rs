@@ -9,7 +9,10 @@ use tempfile::TempDir;
 pub(crate) enum Place {
     Sqlite(TempDir),
     /// The URL of a database of its own.
-    Server { rung: &'static str, url: String },
+    Server {
+        rung: &'static str,
+        url: String,
+    },
 }
 
 /// The value of `variable`; without it the skip is printed.

@@ -90,6 +90,10 @@ impl PgStore {
         &self.shared.pool
     }
 
+    pub(in crate::store) fn replica(&self) -> ReplicaId {
+        self.shared.replica
+    }
+
     pub(in crate::store) async fn ingest(&self, batch: Batch) -> Result<Ingested, IngestError> {
         self.committers.ingest(batch).await
     }
