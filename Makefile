@@ -1,5 +1,5 @@
 # The commands that stay. What they do is in deploy/; this file only names them.
-.PHONY: help demo test lint fmt sim lab web
+.PHONY: help demo test lint fmt sim lab web bench-ingest bench-store bench-sync
 
 help:
 	@echo 'make demo   a mesh of nine agents, an aggregator and its page, on this machine; Ctrl-C removes it all'
@@ -7,6 +7,7 @@ help:
 	@echo 'make lint   formatting, clippy, layout rules, floors of dependencies, scripts, web'
 	@echo 'make fmt    format everything'
 	@echo 'make sim    the simulations; the last line is one JSON object'
+	@echo 'make bench-ingest | bench-store | bench-sync   one benchmark beside its anchor; the last line is one JSON object'
 	@echo 'make lab    build the network lab, to try things by hand (root)'
 	@echo 'make web    build the web pages'
 
@@ -23,7 +24,7 @@ fmt:
 	@deploy/fmt.sh
 
 sim:
-	@cargo run --release --locked -p simulations -- run
+	@cargo run --profile measure --locked -p simulations -- all
 
 lab:
 	@deploy/lab/lab up
@@ -31,3 +32,6 @@ lab:
 
 web:
 	@deploy/web.sh
+
+bench-ingest bench-store bench-sync: bench-%:
+	@deploy/bench.sh $*

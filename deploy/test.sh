@@ -16,7 +16,7 @@ source "$ROOT/deploy/tools.sh"
 cd "$ROOT"
 
 LINT_STEPS=(floors scripts web-lint fmt clippy tidy)
-ALL_STEPS=(floors scripts web-lint web-check web-test web-build fmt clippy test doc-test sim programs e2e)
+ALL_STEPS=(floors scripts web-lint web-check web-test web-build fmt clippy databases test doc-test sim programs e2e)
 
 # --- the steps -------------------------------------------------------------------------------------------------------------
 
@@ -24,14 +24,14 @@ step_floors() { node deploy/floors.mjs; }
 
 # The scripts and the end-to-end tests themselves.
 step_scripts() {
-    local file files=(deploy/*.sh deploy/lab/lab deploy/lab/*.sh .ci/run)
+    local file files=(deploy/*.sh deploy/lab/lab deploy/lab/*.sh deploy/db/db deploy/db/*.sh .ci/run)
     for file in "${files[@]}"; do bash -n "$file"; done
     if command -v shellcheck >/dev/null; then
-        shellcheck --external-sources --source-path="$ROOT" deploy/*.sh deploy/lab/lab .ci/run
+        shellcheck --external-sources --source-path="$ROOT" deploy/*.sh deploy/lab/lab deploy/db/db deploy/db/*.sh .ci/run
     else
         skipped shellcheck 'it is not installed (package shellcheck)'
     fi
-    web/node_modules/.bin/prettier --config e2e/.prettierrc --check 'e2e/**/*.mjs' 'deploy/*.mjs'
+    web/node_modules/.bin/prettier --config e2e/.prettierrc --check 'e2e/**/*.mjs' 'deploy/*.mjs' 'deploy/db/*.mjs' 'deploy/db/wasm/*.mjs'
 }
 
 step_web-lint() { (cd web && npm run --silent lint); }
@@ -44,7 +44,33 @@ step_clippy() { cargo clippy --workspace --all-targets --locked -- -D warnings; 
 # The rules about layout and dependencies that no compiler knows. A test like others, by itself here because it is a lint.
 step_tidy() { cargo test --workspace --locked --test tidy; }
 
+# The tool that starts database servers, by itself.
+step_databases() { node --test --test-concurrency=1 --test-reporter=spec deploy/db/db.test.mjs; }
+
+# Servers for the tests of the store; each test makes a database of its own on them. One that cannot be had is a skip.
+start_databases() {
+    local kind variable dir url
+    for kind in postgres timescale-apache timescale-wasm; do
+        variable=EVERYPATH_TEST_${kind^^}_URL
+        variable=${variable//-/_}
+        [[ -z ${!variable:-} ]] || continue
+        dir=$(mktemp -d "${TMPDIR:-/tmp}/everypath-db.XXXXXX")
+        DATABASES+=("$dir")
+        if url=$(deploy/db/db start "$kind" "$dir" --unsafe-fast --owner $$ | tail -n 1); then
+            export "$variable=$url"
+        fi
+    done
+}
+
+stop_databases() {
+    local dir
+    for dir in "${DATABASES[@]}"; do deploy/db/db stop "$dir" || true; done
+}
+
 step_test() {
+    DATABASES=()
+    trap stop_databases EXIT
+    start_databases
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --workspace --locked
     else
@@ -55,7 +81,7 @@ step_test() {
 # nextest does not run the examples in the documentation.
 step_doc-test() { cargo test --workspace --locked --doc; }
 
-step_sim() { cargo run --release --locked -p simulations -- run; }
+step_sim() { cargo run --profile measure --locked -p simulations -- all; }
 
 step_programs() { build_programs; }
 
@@ -65,7 +91,7 @@ step_e2e() {
     export EVERYPATH_BIN_DIR=$BIN_DIR
     # Quickest first: the lab by itself, then single programs, then whole meshes.
     node --test --test-concurrency=1 --test-reporter=spec \
-        e2e/labtool.test.mjs e2e/refusals.test.mjs e2e/loopback.test.mjs e2e/demo.test.mjs e2e/lab.test.mjs e2e/keeping.test.mjs
+        e2e/labtool.test.mjs e2e/refusals.test.mjs e2e/loopback.test.mjs e2e/demo.test.mjs e2e/lab.test.mjs e2e/keeping.test.mjs e2e/replicas.test.mjs
 }
 
 # --- running them ----------------------------------------------------------------------------------------------------------
@@ -81,6 +107,7 @@ prepare() {
         case $step in
             fmt | clippy | tidy | test | doc-test | sim) wants_rust=1 ;;
             programs) wants_rust=1 wants_web=1 ;;
+            databases) wants_machine=1 ;;
             e2e) wants_rust=1 wants_web=1 wants_machine=1 ;;
             floors | scripts | web-*) wants_web=1 ;;
         esac

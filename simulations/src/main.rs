@@ -1,13 +1,15 @@
-//! `simulations run`: many seeds, each twice; the last line is one JSON object. `simulations replay --seed N`: one of them.
+//! `simulations all`: what `make sim` runs. `simulations run`: many seeds of one pace, each twice. `simulations replay --seed N`:
+//! one of them. The last line is one JSON object.
 #![forbid(unsafe_code)]
 
 use anyhow::{Context, bail};
 use everypath_protocol::time::Span;
-use simulations::report::{SeedReport, run, run_once, summarise};
+use simulations::report::{SeedReport, Summary, run, run_once, summarise};
 use simulations::world::{Pace, Size};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: simulations run [--pace mesh|keeping] [--seeds 20] [--first 1] [--agents 50] [--hours 2]
+const USAGE: &str = "usage: simulations all
+       simulations run [--pace mesh|keeping] [--seeds 20] [--first 1] [--agents 50] [--hours 2]
        simulations replay --seed N [--pace mesh|keeping] [--agents 50] [--hours 2]";
 
 struct Options {
@@ -24,7 +26,12 @@ fn main() -> anyhow::Result<ExitCode> {
     let options = parse(words)?;
     let size = Size { agents: options.agents, length: Span::seconds(options.hours * 3_600), pace: options.pace };
     match verb.as_str() {
-        "run" => Ok(run_all(&options, size)),
+        "all" => Ok(run_everything()),
+        "run" => {
+            let summary = run_all(&options, size);
+            say(&json(&summary));
+            Ok(if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         "replay" => {
             say(&format!("{:#?}", run_once(options.first, size, None)));
             Ok(ExitCode::SUCCESS)
@@ -60,7 +67,24 @@ fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-fn run_all(options: &Options, size: Size) -> ExitCode {
+/// Days of faults for many agents on islands, and hours of one whole mesh.
+fn run_everything() -> ExitCode {
+    let keeping = Options { seeds: 20, first: 1, agents: 200, hours: 24, pace: Pace::Keeping };
+    let mesh = Options { seeds: 6, first: 1, agents: 50, hours: 2, pace: Pace::Mesh };
+    let of = |options: &Options| {
+        let length = Span::seconds(options.hours * 3_600);
+        run_all(options, Size { agents: options.agents, length, pace: options.pace })
+    };
+    let (keeping, mesh) = (of(&keeping), of(&mesh));
+    say(&format!("{{\"keeping\":{},\"mesh\":{}}}", json(&keeping), json(&mesh)));
+    if keeping.is_clean() && mesh.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn json(summary: &Summary) -> String {
+    serde_json::to_string(summary).expect("a summary can always be written")
+}
+
+fn run_all(options: &Options, size: Size) -> Summary {
     #[expect(clippy::disallowed_methods, reason = "how fast the run was, for people; the run itself has its own time")]
     let began = std::time::Instant::now();
     let reports = run(options.first, options.seeds, size, |SeedReport { seed, outcome, is_deterministic }| {
@@ -79,9 +103,7 @@ fn run_all(options: &Options, size: Size) -> ExitCode {
             if *is_deterministic { "" } else { " — THE SECOND RUN DIFFERED" },
         ));
     });
-    let summary = summarise(&reports, size, began.elapsed().as_secs_f64());
-    say(&serde_json::to_string(&summary).expect("a summary can always be written"));
-    if summary.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    summarise(&reports, size, began.elapsed().as_secs_f64())
 }
 
 #[expect(clippy::print_stdout, reason = "what this program is for")]

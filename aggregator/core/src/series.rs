@@ -77,6 +77,8 @@ impl core::fmt::Display for Unanswerable {
     }
 }
 
+impl core::error::Error for Unanswerable {}
+
 impl Question {
     /// Checks a range and a step, and widens the range to whole steps.
     ///

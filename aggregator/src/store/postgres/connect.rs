@@ -28,12 +28,14 @@ pub struct PgOptions {
     pub committers: u32,
     /// Who this process is, for the journal.
     pub replica: ReplicaId,
+    /// Rows without cursors and accounts, to measure what exactly-once costs. Whatever is sent twice is stored twice.
+    pub is_bare: bool,
 }
 
 impl PgOptions {
     /// Twelve connections, two committers, and the schema is brought up to date.
     pub const fn of(replica: ReplicaId) -> Self {
-        Self { connections: 12, migrate: true, committers: 2, replica }
+        Self { connections: 12, migrate: true, committers: 2, replica, is_bare: false }
     }
 }
 

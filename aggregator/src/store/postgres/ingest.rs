@@ -106,12 +106,16 @@ async fn work(
     }
     insert_samples(shared, transaction, &samples).await?;
     insert::events(transaction, &events).await?;
-    insert_accounts(transaction, &admitted).await?;
+    if !shared.is_bare {
+        insert_accounts(transaction, &admitted).await?;
+    }
     let entries = admitted
         .iter()
         .filter_map(|item| Entry::of(item.source, &item.admission.rows, &numbers.agents, item.batch.received_at));
     journal::write(transaction, shared.replica, entries.collect()).await?;
-    move_cursors(transaction, &admitted).await?;
+    if !shared.is_bare {
+        move_cursors(transaction, &admitted).await?;
+    }
     note_receipt(transaction, &admitted).await?;
     let mut admitted = admitted.into_iter();
     let outcomes = outcomes.into_iter().map(|refused| match refused {
@@ -144,7 +148,7 @@ async fn admit_all<'a>(
     let ids: BTreeSet<i32> = numbers.streams.values().copied().collect();
     let ids: Vec<i32> = ids.into_iter().collect();
     let mut cursors: BTreeMap<i32, Seq> = BTreeMap::new();
-    if !ids.is_empty() {
+    if !ids.is_empty() && !shared.is_bare {
         let lock = "select id, cursor from stream where id = any($1) order by agent, epoch for update";
         for row in sqlx::query(lock).bind(&ids).fetch_all(&mut *connection).await? {
             cursors.insert(row.try_get("id")?, codes::seq(row.try_get("cursor")?));
@@ -157,7 +161,11 @@ async fn admit_all<'a>(
     let (mut admitted, mut refusals) = (Vec::with_capacity(batches.len()), Vec::with_capacity(batches.len()));
     for batch in batches.iter().copied() {
         let stream = numbers.streams.get(&stream_of(batch)).copied();
-        let cursor = stream.and_then(|stream| cursors.get(&stream).copied()).unwrap_or(Seq(0));
+        let cursor = if shared.is_bare {
+            Seq(batch.header.first.0.saturating_sub(1))
+        } else {
+            stream.and_then(|stream| cursors.get(&stream).copied()).unwrap_or(Seq(0))
+        };
         match admit::admit(cursor, &batch.header, batch.blocks.clone(), batch.received_at) {
             Err(refusal) => refusals.push(Some(refusal)),
             Ok(admission) => {

@@ -54,6 +54,8 @@ struct Shared {
     replica: ReplicaId,
     /// Whether the server takes COPY FROM STDIN.
     can_copy: bool,
+    /// See [`PgOptions::is_bare`].
+    is_bare: bool,
     keys: Keys,
     partitions: Partitions,
 }
@@ -80,6 +82,7 @@ impl PgStore {
             pool,
             replica: options.replica,
             can_copy: !server.is_one_session,
+            is_bare: options.is_bare,
             keys: Keys::default(),
             partitions,
         });

@@ -1,16 +1,16 @@
 //! One batch, inside a transaction: read the cursor, ask the core what is new, insert it, move the cursor.
 
 use super::blocks::{self, SampleBlock};
-use super::codes::{count, epoch_bytes, signed};
+use super::codes::{epoch_bytes, signed};
+use super::keys::Keys;
 use crate::store::types::{Batch, Ingested};
 use aggregator_core::admit::{self, Admission, FLAG_CLOCK_UNKNOWN, Piece, Refusal, Row, Tombstone};
 use aggregator_core::archive::ArchivedRow;
 use everypath_protocol::codec;
-use everypath_protocol::id::{AgentId, Seq};
+use everypath_protocol::id::Seq;
 use everypath_protocol::record::{CellFlip, Record};
 use everypath_protocol::time::UnixTime;
 use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
-use std::collections::BTreeMap;
 
 /// Rows in one statement. More saves nothing measurable, and the text of the statement stays in its cache.
 const ROWS_PER_STATEMENT: usize = 100;
@@ -18,7 +18,11 @@ const ROWS_PER_STATEMENT: usize = 100;
 pub(super) type Outcome = Result<Ingested, Refusal>;
 
 /// A refusal leaves no trace.
-pub(super) async fn store(connection: &mut SqliteConnection, mut batch: Batch) -> Result<Outcome, sqlx::Error> {
+pub(super) async fn store(
+    connection: &mut SqliteConnection,
+    keys: &mut Keys,
+    mut batch: Batch,
+) -> Result<Outcome, sqlx::Error> {
     let cursor = cursor(connection, &batch).await?;
     let admission = match admit::admit(cursor, &batch.header, std::mem::take(&mut batch.blocks), batch.received_at) {
         Ok(admission) => admission,
@@ -34,7 +38,7 @@ pub(super) async fn store(connection: &mut SqliteConnection, mut batch: Batch) -
     .bind(signed(admission.cursor.0))
     .fetch_one(&mut *connection)
     .await?;
-    insert_rows(connection, agent, stream, &batch, &admission).await?;
+    insert_rows(connection, keys, agent, stream, &batch, &admission).await?;
     sqlx::query("update agent set last_seen = ? where id = ?")
         .bind(batch.received_at.0)
         .bind(agent)
@@ -76,12 +80,12 @@ async fn author(connection: &mut SqliteConnection, batch: &Batch) -> Result<(i64
 
 async fn insert_rows(
     connection: &mut SqliteConnection,
+    keys: &mut Keys,
     source: i64,
     stream: i64,
     batch: &Batch,
     admission: &Admission,
 ) -> Result<(), sqlx::Error> {
-    let mut ids: BTreeMap<AgentId, u32> = BTreeMap::new();
     let mut samples = Vec::with_capacity(admission.rows.len());
     let mut events: Vec<(&Row, &CellFlip, u32)> = Vec::new();
     for row in &admission.rows {
@@ -89,14 +93,7 @@ async fn insert_rows(
             Record::Window(window) => window.target,
             Record::Flip(flip) => flip.target,
         };
-        let target = match ids.get(&target) {
-            Some(id) => *id,
-            None => {
-                let id = count(target_id(connection, target, batch.received_at).await?);
-                ids.insert(target, id);
-                id
-            }
-        };
+        let target = keys.id(connection, target, batch.received_at).await?;
         match &row.record {
             Record::Window(_) => samples.push(ArchivedRow::new(row, target)),
             Record::Flip(flip) => events.push((row, flip, target)),
@@ -153,24 +150,6 @@ async fn insert_blocks(
             .await?;
     }
     Ok(())
-}
-
-/// The number of a target; one that nobody introduced yet gets a row that holds its key alone.
-async fn target_id(connection: &mut SqliteConnection, target: AgentId, now: UnixTime) -> Result<i64, sqlx::Error> {
-    let known = sqlx::query_scalar("select id from agent where key = ?")
-        .bind(target.0.as_slice())
-        .fetch_optional(&mut *connection)
-        .await?;
-    match known {
-        Some(id) => Ok(id),
-        None => {
-            sqlx::query_scalar("insert into agent (key, first_seen) values (?, ?) returning id")
-                .bind(target.0.as_slice())
-                .bind(now.0)
-                .fetch_one(&mut *connection)
-                .await
-        }
-    }
 }
 
 /// The agent's own time, where the row is filed under another.

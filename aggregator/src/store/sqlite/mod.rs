@@ -8,6 +8,7 @@ mod blocks;
 mod codes;
 mod describe;
 mod ingest;
+mod keys;
 mod lease;
 mod matrix;
 mod pair;

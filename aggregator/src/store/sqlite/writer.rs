@@ -5,6 +5,7 @@
 
 use super::While;
 use super::ingest;
+use super::keys::Keys;
 use crate::store::types::{Batch, IngestError, Ingested, StoreError};
 use futures::future::BoxFuture;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -53,8 +54,13 @@ impl Writer {
     pub(super) fn start(connection: SqliteConnection, options: SqliteConnectOptions) -> Self {
         let (jobs, queue) = mpsc::channel(QUEUE_MAX);
         let is_failing = Arc::new(AtomicBool::new(false));
-        let desk =
-            Desk { options, connection: Some(connection), is_resting: false, is_failing: Arc::clone(&is_failing) };
+        let desk = Desk {
+            options,
+            connection: Some(connection),
+            keys: Keys::default(),
+            is_resting: false,
+            is_failing: Arc::clone(&is_failing),
+        };
         tokio::spawn(desk.run(queue));
         Self { jobs, is_failing }
     }
@@ -121,6 +127,7 @@ struct Desk {
     options: SqliteConnectOptions,
     /// `None` after a transaction failed, until it is opened again.
     connection: Option<SqliteConnection>,
+    keys: Keys,
     /// Opening failed just now; what waits is answered "busy" without trying again.
     is_resting: bool,
     is_failing: Arc<AtomicBool>,
@@ -172,9 +179,11 @@ impl Desk {
         if group.is_empty() {
             return;
         }
-        let Some(connection) = self.connection().await else { return };
         let (batches, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
-        let stored = store_group(connection, batches).await;
+        let mut keys = std::mem::take(&mut self.keys);
+        let Some(connection) = self.connection().await else { return };
+        let stored = store_group(connection, &mut keys, batches).await;
+        self.keys = keys;
         self.note(stored.is_ok());
         match stored {
             Ok(results) => {
@@ -210,6 +219,7 @@ impl Desk {
         self.is_failing.store(!is_committed, Ordering::Relaxed);
         if !is_committed {
             self.connection = None;
+            self.keys.forget();
         }
     }
 }
@@ -226,12 +236,13 @@ where
 
 async fn store_group(
     connection: &mut SqliteConnection,
+    keys: &mut Keys,
     batches: Vec<Batch>,
 ) -> Result<Vec<ingest::Outcome>, StoreError> {
     let mut transaction = connection.begin_with("begin immediate").await.doing("beginning a transaction")?;
     let mut results = Vec::with_capacity(batches.len());
     for batch in batches {
-        results.push(ingest::store(&mut transaction, batch).await.doing("storing a batch")?);
+        results.push(ingest::store(&mut transaction, keys, batch).await.doing("storing a batch")?);
     }
     transaction.commit().await.doing("committing batches")?;
     Ok(results)
