@@ -5,7 +5,8 @@ use crate::rungs::Place;
 use crate::world::{TARGET, World, numbers};
 use aggregator::guard::Role;
 use aggregator::store::{
-    AgentRow, ApiToken, IngestError, JoinTokenRow, LatestRow, LoginLimits, Redeemed, Redemption, SessionRow, Store, UserRow,
+    AgentRow, ApiToken, IngestError, JoinTokenRow, LatestRow, LoginLimits, Redeemed, Redemption, SessionRow, Store,
+    UserRow,
 };
 use aggregator_core::admit::Refusal;
 use aggregator_core::matrix::SavedCell;

@@ -60,7 +60,8 @@ pub(crate) async fn the_continuous_aggregate_says_what_the_sums_say(place: &Plac
     let half: String = sqlx::query_scalar(half).fetch_one(&mut connection).await.expect("readable");
     run(place.url(), &format!("call refresh_continuous_aggregate('sample_minute_ca', null, '{half}')")).await;
     for (one, other) in [("sample_minute", "sample_minute_ca"), ("sample_minute_ca", "sample_minute")] {
-        let differ = format!("select count(*) from (select {COLUMNS} from {one} except all select {COLUMNS} from {other}) x");
+        let differ =
+            format!("select count(*) from (select {COLUMNS} from {one} except all select {COLUMNS} from {other}) x");
         let differ: i64 =
             sqlx::query_scalar(sqlx::AssertSqlSafe(differ)).fetch_one(&mut connection).await.expect("readable");
         assert_eq!(differ, 0, "rows of {one} that {other} does not have");

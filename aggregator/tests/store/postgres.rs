@@ -238,7 +238,8 @@ async fn one_key_that_asks_many_times_at_once_spends_one_use() {
         let (stores, world) = (replicas(place, 3).await, World::new());
         let later = T0.plus(Span::seconds(60));
         let id = TokenId([8; 8]);
-        let token = JoinTokenRow { id, key: TokenKey([8; 32]), site: None, uses: 10, created_at: T0, expires_at: later };
+        let token =
+            JoinTokenRow { id, key: TokenKey([8; 32]), site: None, uses: 10, created_at: T0, expires_at: later };
         stores[0].create_join_token(token).await.expect("stored");
         let agent = world.agent(1);
         let redemption = Redemption {

@@ -39,9 +39,11 @@ async fn a_newer_schema_is_used_until_it_takes_something_away() {
                      values (9000, 'of a newer program', true, '\\x00', 1); alter table agent add column colour text";
         run(place.url(), newer).await;
         for migrate in [true, false] {
-            let store = Store::open_postgres(place.url(), PgOptions { migrate, ..options }).await.expect("both versions work");
+            let store =
+                Store::open_postgres(place.url(), PgOptions { migrate, ..options }).await.expect("both versions work");
             let world = World::new();
-            let batch = world.batch(&world.agent(1), vec![block(u64::from(migrate), 1, vec![window(TARGET, T0, None)])]);
+            let batch =
+                world.batch(&world.agent(1), vec![block(u64::from(migrate), 1, vec![window(TARGET, T0, None)])]);
             assert_eq!(store.ingest(batch).await.expect("in order").rows, 1);
             store.close().await;
         }
@@ -96,7 +98,8 @@ async fn tables_with_rows_stay_as_they_are_when_timescaledb_appears() {
         let store = place.open().await;
         let description = store.describe().await.expect("described");
         assert_eq!(description.rung, "postgres");
-        let told = description.features.iter().any(|(name, state)| *name == "hypertables" && state.contains("hold rows"));
+        let told =
+            description.features.iter().any(|(name, state)| *name == "hypertables" && state.contains("hold rows"));
         assert!(told, "{description:?}");
         store.ingest(batch(2)).await.expect("in order");
         assert_eq!(store.streams(agent.id()).await.expect("readable")[0].rows.len(), 2);
@@ -107,7 +110,9 @@ async fn tables_with_rows_stay_as_they_are_when_timescaledb_appears() {
 
 #[tokio::test]
 async fn an_error_never_shows_the_password() {
-    for url in ["postgres://u:hunter2@127.0.0.1:1/db", "postgres://u:hunter2@nowhere.invalid/db", "postgres://u:hunter2@[/db"] {
+    for url in
+        ["postgres://u:hunter2@127.0.0.1:1/db", "postgres://u:hunter2@nowhere.invalid/db", "postgres://u:hunter2@[/db"]
+    {
         let error = Store::open_postgres(url, PgOptions::of(ReplicaId(1))).await.expect_err("nobody is there");
         let shown = format!("{error} {error:?}");
         assert!(!shown.contains("hunter2"), "{shown}");

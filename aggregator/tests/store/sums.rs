@@ -60,7 +60,8 @@ pub(crate) async fn sums_are_those_of_the_samples(place: &Place) {
     assert!(samples.iter().all(|(time, bucket)| wanted.get(time).is_some_and(|some| some.contains(bucket))));
     // A part of it: the first moment is in, the last is not.
     let (from, to) = (samples[700].0, samples[720].0);
-    let query = PairQuery { source: agent.id(), target: TARGET, kind: ProbeKind::Icmp, table: Source::Samples, from, to };
+    let query =
+        PairQuery { source: agent.id(), target: TARGET, kind: ProbeKind::Icmp, table: Source::Samples, from, to };
     let part = store.pair(query).await.expect("readable");
     let is_in = |row: &&(UnixTime, Bucket)| row.0 >= from && row.0 < to;
     assert_eq!(part.len(), samples.iter().filter(is_in).count());

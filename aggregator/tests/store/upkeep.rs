@@ -58,7 +58,8 @@ pub(crate) async fn what_is_old_goes_and_is_remembered(place: &Place) {
         store.ingest(batch).await.expect("in order");
     }
     roll_up_all(&store, lease).await;
-    let everything = Keep { samples: days(399), minutes: days(399), hours: days(399), days: days(399), events: days(399) };
+    let everything =
+        Keep { samples: days(399), minutes: days(399), hours: days(399), days: days(399), events: days(399) };
     maintain_all(&store, lease, everything).await;
     let streams = store.streams(agent.id()).await.expect("readable");
     assert_eq!((streams[0].rows.len(), streams[0].expired.0), (18, 0), "nothing is too old");
@@ -80,7 +81,10 @@ pub(crate) async fn what_is_old_goes_and_is_remembered(place: &Place) {
     maintain_all(&store, lease, keep).await;
     let streams = store.streams(agent.id()).await.expect("readable");
     assert_eq!((streams[0].rows.clone(), streams[0].expired.0), (numbers(13..=18), 12));
-    assert!(oldest(sums(&store, agent.id(), Level::Day).await) > limit(days(32)), "whole months go, where they are pieces");
+    assert!(
+        oldest(sums(&store, agent.id(), Level::Day).await) > limit(days(32)),
+        "whole months go, where they are pieces"
+    );
     // What comes late and is too old is stored, and goes again.
     store.ingest(world.batch(&agent, vec![block(1, 19, about(9, 2, days(100)))])).await.expect("in order");
     roll_up_all(&store, lease).await;
@@ -126,6 +130,9 @@ pub(crate) async fn a_store_says_what_it_is(place: &Place) {
     assert_eq!(description.rung, place.rung());
     assert!(description.schema >= 1 && !description.version.is_empty());
     assert_eq!(description.behind.unwrap_or(40), 40);
-    assert!(description.tables.iter().any(|(name, _, bytes)| name.starts_with("sample") && *bytes > 0), "{description:?}");
+    assert!(
+        description.tables.iter().any(|(name, _, bytes)| name.starts_with("sample") && *bytes > 0),
+        "{description:?}"
+    );
     store.close().await;
 }

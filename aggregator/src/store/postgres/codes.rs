@@ -114,7 +114,11 @@ pub(super) fn document(column: &[u8]) -> Result<Signed, StoreError> {
 }
 
 pub(super) fn kind(column: i16) -> Result<ProbeKind, StoreError> {
-    if column == i16::from(ProbeKind::Icmp.code()) { Ok(ProbeKind::Icmp) } else { Err(StoreError::Damaged("a kind of probe")) }
+    if column == i16::from(ProbeKind::Icmp.code()) {
+        Ok(ProbeKind::Icmp)
+    } else {
+        Err(StoreError::Damaged("a kind of probe"))
+    }
 }
 
 pub(super) fn state(column: i16) -> CellState {

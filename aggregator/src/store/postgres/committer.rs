@@ -192,10 +192,8 @@ impl Desk {
     }
 
     fn answer(&mut self, item: Item, outcome: ingest::Outcome) {
-        let outcome = outcome.map(|stored| Ingested {
-            is_new_agent: self.unannounced.remove(&item.batch.header.agent),
-            ..stored
-        });
+        let outcome = outcome
+            .map(|stored| Ingested { is_new_agent: self.unannounced.remove(&item.batch.header.agent), ..stored });
         let _ = item.answer.send(outcome.map_err(IngestError::Refused));
     }
 
@@ -227,7 +225,10 @@ impl Desk {
                 }
             }
         }
-        tracing::error!(batches = batches.len(), "batches collided with others again and again; their agents will send them again");
+        tracing::error!(
+            batches = batches.len(),
+            "batches collided with others again and again; their agents will send them again"
+        );
         Tried::Busy
     }
 

@@ -1,6 +1,7 @@
 //! Connections, and what every session is told at its beginning.
 
 use super::failure::{While, store_error};
+use crate::random;
 use crate::store::types::{ReplicaId, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Executor as _, PgConnection, PgPool};
@@ -34,6 +35,13 @@ impl PgOptions {
     /// Twelve connections, two committers, and the schema is brought up to date.
     pub const fn of(replica: ReplicaId) -> Self {
         Self { connections: 12, migrate: true, committers: 2, replica }
+    }
+}
+
+/// A process with a new id.
+impl Default for PgOptions {
+    fn default() -> Self {
+        Self::of(ReplicaId(i64::from_le_bytes(random::bytes())))
     }
 }
 

@@ -150,7 +150,10 @@ mod tests {
         assert_eq!(rows[1][15], Some(i32::MAX.to_be_bytes().to_vec()));
         assert_eq!(rows[0][15..19], [None, None, None, None], "no reply, no times");
         assert!(rows[1][18].is_some());
-        assert_eq!(STATEMENT.split_once('(').expect("columns").1.split(") ").next().expect("columns").split(',').count(), 22);
+        assert_eq!(
+            STATEMENT.split_once('(').expect("columns").1.split(") ").next().expect("columns").split(',').count(),
+            22
+        );
     }
 
     #[test]

@@ -15,8 +15,7 @@ impl PgStore {
     pub(in crate::store) async fn describe(&self) -> Result<Description, StoreError> {
         let mut connection = self.pool().acquire().await.doing(DOING)?;
         let edition = edition(&mut connection).await.doing(DOING)?;
-        let on_timescale =
-            edition.is_some() && is_hypertable(&mut connection, Table::Sample).await.doing(DOING)?;
+        let on_timescale = edition.is_some() && is_hypertable(&mut connection, Table::Sample).await.doing(DOING)?;
         let rung = match (edition, on_timescale) {
             (Some(Edition::Community), true) => "timescale_community",
             (Some(Edition::Apache), true) => "timescale_apache",
@@ -26,8 +25,10 @@ impl PgStore {
                       (select extversion from pg_extension where extname = 'timescaledb')";
         let (server, extension): (String, Option<String>) =
             sqlx::query_as(select).fetch_one(&mut *connection).await.doing(DOING)?;
-        let version = extension.map_or_else(|| server.clone(), |extension| format!("{server}, TimescaleDB {extension}"));
-        let behind = "select coalesce(sum(j.windows), 0) from journal j, rollup_cursor c where (j.xid, j.id) > (c.xid, c.id)";
+        let version =
+            extension.map_or_else(|| server.clone(), |extension| format!("{server}, TimescaleDB {extension}"));
+        let behind =
+            "select coalesce(sum(j.windows), 0) from journal j, rollup_cursor c where (j.xid, j.id) > (c.xid, c.id)";
         let behind: i64 = sqlx::query_scalar(behind).fetch_one(&mut *connection).await.doing(DOING)?;
         Ok(Description {
             rung,

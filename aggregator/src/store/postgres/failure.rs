@@ -39,7 +39,9 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
                 _ => Failure::Other,
             }
         }
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => Failure::Away,
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::PoolTimedOut | sqlx::Error::Protocol(_) => {
+            Failure::Away
+        }
         _ => Failure::Other,
     }
 }

@@ -107,9 +107,9 @@ async fn work(
     insert_samples(shared, transaction, &samples).await?;
     insert::events(transaction, &events).await?;
     insert_accounts(transaction, &admitted).await?;
-    let entries = admitted.iter().filter_map(|item| {
-        Entry::of(item.source, &item.admission.rows, &numbers.agents, item.batch.received_at)
-    });
+    let entries = admitted
+        .iter()
+        .filter_map(|item| Entry::of(item.source, &item.admission.rows, &numbers.agents, item.batch.received_at));
     journal::write(transaction, shared.replica, entries.collect()).await?;
     move_cursors(transaction, &admitted).await?;
     note_receipt(transaction, &admitted).await?;
@@ -190,9 +190,9 @@ async fn insert_samples(
 
 /// What came in, for the audit.
 async fn insert_accounts(connection: &mut PgConnection, admitted: &[Admitted<'_>]) -> Result<(), sqlx::Error> {
-    let tombstones = admitted.iter().flat_map(|item| {
-        item.admission.tombstones.iter().map(|dead| (item.stream, *dead, item.batch.received_at))
-    });
+    let tombstones = admitted
+        .iter()
+        .flat_map(|item| item.admission.tombstones.iter().map(|dead| (item.stream, *dead, item.batch.received_at)));
     insert::tombstones(connection, tombstones.collect()).await?;
     let blocks = admitted
         .iter()

@@ -16,7 +16,8 @@ pub(super) async fn samples(connection: &mut PgConnection, samples: &[Sample<'_>
                   $15::int2[], $16::int4[], $17::int4[], $18::int8[], $19::bytea[], $20::int2[], $21::int2[], \
                   $22::timestamptz[])";
     let windows = || samples.iter().map(|sample| sample.window);
-    let not_measured = |reason: usize| windows().map(move |window| int2(window.not_measured.0[reason])).collect::<Vec<_>>();
+    let not_measured =
+        |reason: usize| windows().map(move |window| int2(window.not_measured.0[reason])).collect::<Vec<_>>();
     sqlx::query(insert)
         .bind(samples.iter().map(|sample| Time(sample.row.time)).collect::<Vec<_>>())
         .bind(samples.iter().map(|sample| sample.source).collect::<Vec<_>>())

@@ -130,7 +130,8 @@ impl PgStore {
         const DOING: &str = "reading recent samples";
         let first = sqlx::query_scalar("select coalesce(min(id), 0) - 1 from journal where received_at >= $1");
         let mut through: i64 = first.bind(Time(since)).fetch_one(&mut *connection).await.doing(DOING)?;
-        let select = "select id, origin, source, body from journal where id > $1 and received_at >= $2 order by id limit $3";
+        let select =
+            "select id, origin, source, body from journal where id > $1 and received_at >= $2 order by id limit $3";
         let mut samples = Vec::new();
         loop {
             let query = sqlx::query(select).bind(through).bind(Time(since)).bind(ENTRIES_MAX);

@@ -1,8 +1,8 @@
 //! The matrix of now, as it is kept for the next start and for the other replicas.
 
+use super::PgStore;
 use super::codes::{self, Time, int4};
 use super::failure::While;
-use super::PgStore;
 use crate::store::types::{LatestRow, MatrixState, StoreError};
 use aggregator_core::matrix::SavedCell;
 use everypath_protocol::cell::PackedCell;
@@ -55,9 +55,8 @@ impl PgStore {
         const DOING: &str = "keeping the matrix";
         let mut connection = self.pool().acquire().await.doing(DOING)?;
         for step in rows.chunks(ROWS_PER_STEP) {
-            let named = |row: &LatestRow| {
-                row.cells.iter().map(|cell| cell.target).chain([row.source]).collect::<Vec<_>>()
-            };
+            let named =
+                |row: &LatestRow| row.cells.iter().map(|cell| cell.target).chain([row.source]).collect::<Vec<_>>();
             let wanted: BTreeSet<AgentId> = step.iter().flat_map(named).collect();
             let numbers = self.shared.keys.numbers(&mut connection, wanted).await.doing(DOING)?;
             let mut new: BTreeMap<i32, Cells> = BTreeMap::new();

@@ -86,6 +86,18 @@ impl PgStore {
         Ok(Self { committers: Committers::start(&shared, options.committers), shared })
     }
 
+    pub(in crate::store) async fn migrate(url: &str) -> Result<(), StoreError> {
+        schema::migrate(url).await
+    }
+
+    pub(in crate::store) async fn reconcile(url: &str) -> Result<(), StoreError> {
+        schema::reconcile_alone(url).await
+    }
+
+    pub(in crate::store) fn replica(&self) -> ReplicaId {
+        self.shared.replica
+    }
+
     fn pool(&self) -> &PgPool {
         &self.shared.pool
     }

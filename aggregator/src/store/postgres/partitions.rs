@@ -271,7 +271,10 @@ mod tests {
     fn a_day_that_was_begun_by_the_hour_is_ended_by_the_hour() {
         let hour = Piece { name: "a".into(), from: TIME, to: TIME.plus(Span::seconds(3_600)) };
         assert_eq!(partitions(false).length(Table::Sample, TIME, &[]), Length::Day);
-        assert_eq!(partitions(false).length(Table::Sample, TIME.plus(Span::seconds(7_200)), &[hour.clone()]), Length::Hour);
+        assert_eq!(
+            partitions(false).length(Table::Sample, TIME.plus(Span::seconds(7_200)), std::slice::from_ref(&hour)),
+            Length::Hour
+        );
         assert_eq!(partitions(true).length(Table::Sample, TIME, &[]), Length::Hour);
         assert_eq!(partitions(true).length(Table::Sample, TIME.minus(Span::seconds(9 * 86_400)), &[hour]), Length::Day);
         assert_eq!(partitions(true).length(Table::Minute, TIME, &[]), Length::Month);

@@ -85,12 +85,7 @@ impl From<sqlx::Error> for Stopped {
 
 /// Nothing can be added to the piece from the moment on at which it is looked through for the last numbers of its streams, so the
 /// audit knows of everything that goes. The lease is asked for last: it cannot be renewed while it is.
-async fn drop_piece(
-    connection: &mut PgConnection,
-    lease: Lease,
-    table: Table,
-    piece: &Piece,
-) -> Result<(), Stopped> {
+async fn drop_piece(connection: &mut PgConnection, lease: Lease, table: Table, piece: &Piece) -> Result<(), Stopped> {
     let name = &piece.name;
     let mut transaction = connection.begin().await?;
     transaction.execute(PATIENCE).await?;

@@ -21,7 +21,8 @@ impl PgStore {
     ) -> Result<bool, StoreError> {
         let insert = "insert into setting (name, value, version, changed_at) values ($1, $2, $3 + 1, $4) \
                       on conflict (name) do nothing";
-        let update = "update setting set value = $2, version = $3 + 1, changed_at = $4 where name = $1 and version = $3";
+        let update =
+            "update setting set value = $2, version = $3 + 1, changed_at = $4 where name = $1 and version = $3";
         let done = sqlx::query(if version == 0 { insert } else { update })
             .bind(name)
             .bind(value)

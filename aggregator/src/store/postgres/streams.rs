@@ -43,7 +43,10 @@ impl PgStore {
                 expired: seq(row.try_get("expired").doing(DOING)?),
                 rows: numbers.into_iter().map(seq).collect(),
                 tombstones: tombstones.into_iter().map(|(first, last)| (seq(first), seq(last))).collect(),
-                blocks: blocks.into_iter().map(|(first, last, rows)| (seq(first), seq(last), count(rows).into())).collect(),
+                blocks: blocks
+                    .into_iter()
+                    .map(|(first, last, rows)| (seq(first), seq(last), count(rows).into()))
+                    .collect(),
             });
         }
         Ok(streams)
