@@ -39,6 +39,7 @@ use keys::Keys;
 use partitions::Partitions;
 use sqlx::{Connection as _, PgPool};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 
 /// A PostgreSQL database, with or without TimescaleDB.
 #[derive(Clone, Debug)]
@@ -56,6 +57,8 @@ struct Shared {
     can_copy: bool,
     keys: Keys,
     partitions: Partitions,
+    /// The last stream whose accounts of blocks were joined.
+    joined: AtomicI32,
 }
 
 impl PgStore {
@@ -82,6 +85,7 @@ impl PgStore {
             can_copy: !server.is_one_session,
             keys: Keys::default(),
             partitions,
+            joined: AtomicI32::new(0),
         });
         Ok(Self { committers: Committers::start(&shared, options.committers), shared })
     }
