@@ -56,7 +56,7 @@ impl App {
     pub async fn start(config: Config, clock: Clock, store: Store, mesh: Mesh) -> Result<Shared, StoreError> {
         let now = clock.now();
         // First: what is stored while the matrix is read is read again, which does no harm.
-        let replica = Replica::new(store.journal_head().await?);
+        let replica = Replica::new(store.replica(), store.journal_head().await?);
         let state = store.matrix_state(now.minus(REPLAY)).await?;
         let retention = Retention::new(&clock, store.newest_receipt().await?);
         let metrics = Metrics::new();

@@ -3,7 +3,7 @@
 use crate::config::{Config, Database};
 use crate::mesh::Mesh;
 use crate::seal::SealKey;
-use crate::store::{PgOptions, Store};
+use crate::store::{PgOptions, ReplicaId, Store};
 use crate::tls;
 use anyhow::Context as _;
 use everypath_config::Sources;
@@ -18,7 +18,7 @@ pub struct Place {
     /// Data directory of the aggregator.
     #[arg(long)]
     pub data_dir: Option<PathBuf>,
-    /// postgres://user:password@host/database; better in EVERYPATH_AGGREGATOR_DATABASE_URL, where no list of processes shows it.
+    /// postgres://user:password@host/database; better in EVERYPATH_AGGREGATOR_DATABASE__URL, where no list of processes shows it.
     #[arg(long)]
     pub url: Option<String>,
     /// File with the key that seals what replicas share; see `aggregator keygen`.
@@ -58,7 +58,7 @@ pub async fn open(config: &Config, may_make: bool) -> anyhow::Result<Store> {
 }
 
 fn options(database: &Database) -> PgOptions {
-    PgOptions { connections: database.connections, migrate: database.migrate, ..PgOptions::default() }
+    PgOptions { connections: database.connections, migrate: database.migrate, ..PgOptions::of(ReplicaId::draw()) }
 }
 
 /// The mesh of an aggregator that has run before, and the pin of its certificate if it made that itself.

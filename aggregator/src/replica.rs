@@ -5,7 +5,6 @@
 //! database when it goes on, and its write does nothing.
 
 use crate::app::App;
-use crate::random;
 use crate::store::{JournalEntry, Lease, ReplicaId, StoreError};
 use aggregator_core::follow::Follower;
 use everypath_protocol::id::AgentId;
@@ -30,9 +29,8 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A process that has read everything up to `head` of the journal.
-    pub fn new(head: i64) -> Self {
-        let id = ReplicaId(i64::from_le_bytes(random::bytes()));
+    /// The process `id`, which has read everything up to `head` of the journal.
+    pub fn new(id: ReplicaId, head: i64) -> Self {
         Self { id, lease: watch::Sender::new(None), follower: Mutex::new(Follower::new(head)) }
     }
 

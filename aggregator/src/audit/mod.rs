@@ -19,6 +19,7 @@ use std::process::ExitCode;
 /// What to compare.
 #[derive(Debug, clap::Args)]
 pub struct Arguments {
+    /// Of the aggregator.
     #[command(flatten)]
     pub place: Place,
     /// Data directory of an agent that is not running; may be given several times.

@@ -382,20 +382,17 @@ impl Store {
         each!(self, store => store.ping().await)
     }
 
-    /// Who this process is in the journal; nothing where there is none.
-    pub fn replica(&self) -> Option<ReplicaId> {
-        match self {
-            Self::Sqlite(_) => None,
-            Self::Postgres(store) => Some(store.replica()),
-        }
-    }
-
     /// Whether several processes may be on it.
     pub const fn is_shared(&self) -> bool {
         match self {
             Self::Sqlite(_) => false,
             Self::Postgres(_) => true,
         }
+    }
+
+    /// Who this process is among those on the same database.
+    pub fn replica(&self) -> ReplicaId {
+        each!(self, store => store.replica())
     }
 
     /// Returns when nothing can be written any more: after [`Self::close`], or because of a mistake in this program.

@@ -101,6 +101,13 @@ pub struct LoginLimits {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 pub struct ReplicaId(pub i64);
 
+impl ReplicaId {
+    /// One that nobody else has.
+    pub fn draw() -> Self {
+        Self(i64::from_le_bytes(crate::random::bytes()))
+    }
+}
+
 /// The right to do a job that only one replica may do. It ends by itself, so whoever uses it in a transaction asks for it there:
 /// a holder that was suspended finds a higher term and does nothing.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -1,7 +1,6 @@
 //! Connections, and what every session is told at its beginning.
 
 use super::failure::{While, store_error};
-use crate::random;
 use crate::store::types::{ReplicaId, StoreError};
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Executor as _, PgConnection, PgPool};
@@ -41,7 +40,7 @@ impl PgOptions {
 /// A process with a new id.
 impl Default for PgOptions {
     fn default() -> Self {
-        Self::of(ReplicaId(i64::from_le_bytes(random::bytes())))
+        Self::of(ReplicaId::draw())
     }
 }
 

@@ -98,12 +98,12 @@ impl PgStore {
         schema::reconcile_alone(url).await
     }
 
-    pub(in crate::store) fn replica(&self) -> ReplicaId {
-        self.shared.replica
-    }
-
     fn pool(&self) -> &PgPool {
         &self.shared.pool
+    }
+
+    pub(in crate::store) fn replica(&self) -> ReplicaId {
+        self.shared.replica
     }
 
     pub(in crate::store) async fn ingest(&self, batch: Batch) -> Result<Ingested, IngestError> {

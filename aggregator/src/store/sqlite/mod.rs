@@ -44,6 +44,7 @@ pub struct SqliteStore {
     readers: SqlitePool,
     writer: Writer,
     walk: Arc<Mutex<Walk>>,
+    replica: ReplicaId,
 }
 
 /// Names what was being done, for [`StoreError::Database`].
@@ -79,12 +80,21 @@ impl SqliteStore {
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_lazy_with(options.clone().pragma("query_only", "on"));
-        Ok(Self { readers, writer: Writer::start(connection, options), walk: Arc::default() })
+        Ok(Self {
+            readers,
+            writer: Writer::start(connection, options),
+            walk: Arc::default(),
+            replica: ReplicaId::draw(),
+        })
     }
 
     /// Whether there is a database in `data_dir`.
     pub fn exists_in(data_dir: &Path) -> bool {
         data_dir.join(FILE).is_file()
+    }
+
+    pub(in crate::store) const fn replica(&self) -> ReplicaId {
+        self.replica
     }
 
     pub(in crate::store) async fn ingest(&self, batch: Batch) -> Result<Ingested, IngestError> {
