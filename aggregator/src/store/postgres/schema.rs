@@ -5,7 +5,7 @@
 //! what this program knows.
 
 use super::connect;
-use super::failure::{While, store_error};
+use super::failure::While;
 use super::reconcile;
 use crate::store::types::StoreError;
 use sqlx::migrate::Migrator;
@@ -83,7 +83,7 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreErro
 }
 
 fn unfit(why: String) -> StoreError {
-    store_error("checking its schema", sqlx::Error::Configuration(why.into()))
+    StoreError::Database { doing: "checking its schema", source: sqlx::Error::InvalidArgument(why) }
 }
 
 /// Migrates the database at `url` and makes use of what its server can do. Changes nothing if everything is done.
