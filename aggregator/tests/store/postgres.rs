@@ -3,7 +3,7 @@
 use crate::common::{T0, TestAgent, block, window};
 use crate::rungs::{Place, connect, run};
 use crate::world::{TARGET, World, any_window, any_windows, numbers, records, roll_up_all, take_lease};
-use aggregator::store::{Batch, IngestError, JoinTokenRow, Redeemed, Redemption, ReplicaId, Store, StoreError};
+use aggregator::store::{Batch, IngestError, JoinTokenRow, Keep, Redeemed, Redemption, ReplicaId, Store, StoreError};
 use everypath_protocol::id::{AgentId, Seq, mix64};
 use everypath_protocol::record::Record;
 use everypath_protocol::sign::Signer as _;
@@ -269,29 +269,59 @@ async fn one_key_that_asks_many_times_at_once_spends_one_use() {
     .await;
 }
 
+/// The partitions of a table, by name.
+async fn partitions(place: &Place, table: &str) -> Vec<String> {
+    let mut connection = connect(place.url()).await;
+    let select = "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid \
+                  where i.inhparent = $1::text::regclass order by 1";
+    let names = sqlx::query_scalar(select).bind(table).fetch_all(&mut connection).await.expect("readable");
+    connection.close().await.expect("closed");
+    names
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn samples_can_lie_in_pieces_of_an_hour() {
     on_postgres(async |place| {
         let (store, world) = (place.open().await, World::new());
         let hourly = store.put_setting("store.sample_partition", "\"hour\"".into(), 0, T0).await;
         assert!(hourly.expect("kept"));
-        // The day of this batch is begun by the day, and the setting is read at a start.
         let batch = |first: u64, ago: u64| {
             let record = window(TARGET, T0.minus(Span::seconds(ago)), Some(5));
             world.batch(&world.agent(1), vec![block(1, first, vec![record])])
         };
-        store.ingest(batch(1, 7_200)).await.expect("in order");
+        // The setting is read at a start, so this one makes a day.
+        store.ingest(batch(1, 30 * 3_600)).await.expect("in order");
         store.close().await;
         let store = place.open().await;
-        for (first, ago) in [(2, 60), (3, 20 * 86_400), (4, 0)] {
+        for (first, ago) in [(2, 60), (3, 20 * 86_400), (4, 7_200), (5, 29 * 3_600)] {
             store.ingest(batch(first, ago)).await.expect("in order");
         }
-        let mut connection = connect(place.url()).await;
-        let select = "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid \
-                      where i.inhparent = 'sample'::regclass order by 1";
-        let names: Vec<String> = sqlx::query_scalar(select).fetch_all(&mut connection).await.expect("readable");
-        connection.close().await.expect("closed");
-        assert_eq!(names, ["sample_p20261102", "sample_p20261122"]);
+        let names = partitions(place, "sample").await;
+        let wanted = ["sample_p20261102", "sample_p20261121", "sample_p2026112221", "sample_p2026112223"];
+        assert_eq!(names, wanted, "old ones by the day, and the day that was begun so is gone on with");
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_are_there_before_they_are_needed() {
+    on_postgres(async |place| {
+        let store = place.open().await;
+        let lease = take_lease(&store, 1).await;
+        let year = Span::seconds(365 * 86_400);
+        let keep = Keep { samples: year, minutes: year, hours: year, days: year, events: year };
+        // Six days before the month ends and two.
+        for now in [T0, T0.plus(Span::seconds(6 * 86_400))] {
+            store.maintain(lease, keep, now).await.expect("maintained");
+        }
+        let days: Vec<String> = ["23", "24", "25", "26", "29", "30"].map(|day| format!("sample_p202611{day}")).into();
+        let wanted = [days, vec!["sample_p20261201".into(), "sample_p20261202".into()]].concat();
+        assert_eq!(partitions(place, "sample").await, wanted);
+        for table in ["event", "sample_minute", "sample_hour", "sample_day"] {
+            let wanted = ["202611", "202612"].map(|month| format!("{table}_p{month}"));
+            assert_eq!(partitions(place, table).await, wanted);
+        }
         store.close().await;
     })
     .await;

@@ -216,7 +216,10 @@ impl Desk {
             match failure(&error) {
                 Failure::Data => return Tried::Unstorable(said(&error)),
                 Failure::NoPartition => self.shared.partitions.forget(),
-                Failure::Collision => tracing::info!(%error, attempt, "two transactions collided; this one runs again"),
+                Failure::Collision => {
+                    self.shared.keys.forget();
+                    tracing::info!(%error, attempt, "two transactions collided; this one runs again");
+                }
                 Failure::Away | Failure::Other => {
                     self.shared.keys.forget();
                     self.shared.partitions.forget();
