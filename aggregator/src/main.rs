@@ -1,6 +1,8 @@
 //! The command line. Each subcommand is one call into the library.
 #![forbid(unsafe_code)]
 
+mod command;
+
 use aggregator::addresses::Bound;
 use aggregator::clock::Clock;
 use aggregator::config::{Config, SCHEMA, check_url};
@@ -9,6 +11,7 @@ use aggregator::tokens::{self, Wish};
 use aggregator::{api, audit, auth, clock, seal, serve, telemetry, tls};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
+use command::database;
 use everypath_config::{Sources, Value as _};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -46,6 +49,12 @@ enum Command {
     /// Compare what agents sent with what is stored.
     #[command(subcommand)]
     Audit(Audit),
+    /// Bring the schema of a database server up to date. `serve` does it too, unless the configuration says otherwise.
+    Migrate(database::Server),
+    /// Make use of TimescaleDB after it was installed or changed on a database server.
+    Reconcile(database::Server),
+    /// Say what the database is: server, schema, sizes, what is not summed up yet, and who does the jobs.
+    Status(database::Status),
     /// Print the OpenAPI document.
     Openapi,
     /// The configuration.
@@ -174,6 +183,9 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
             print(&format!("{secret}\n"))
         }
         Command::Audit(Audit::Streams(arguments)) => audit::run(&arguments).await,
+        Command::Migrate(server) => print(&database::migrate(&server).await?),
+        Command::Reconcile(server) => print(&database::reconcile(&server).await?),
+        Command::Status(arguments) => print(&database::status(&arguments).await?),
         Command::Openapi => print(&api::openapi::text()),
         Command::Config(ConfigCommand::Check { config }) => {
             Config::load(&Sources::of_process(config.as_deref()))?;

@@ -58,6 +58,23 @@ impl Store {
         PgStore::open(url, options).await.map(Self::Postgres)
     }
 
+    /// Brings the schema of the PostgreSQL database at `url` up to date and makes use of what its server can do. Safe from
+    /// several processes at once; changes nothing if everything is done.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn migrate_postgres(url: &str) -> Result<(), StoreError> {
+        PgStore::migrate(url).await
+    }
+
+    /// Makes use of what the server at `url` can do by now, on a schema that is up to date.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn reconcile_postgres(url: &str) -> Result<(), StoreError> {
+        PgStore::reconcile(url).await
+    }
+
     /// Opens the database of an aggregator that has run before. Never makes one: whoever mistypes a folder wants to know.
     ///
     /// # Errors

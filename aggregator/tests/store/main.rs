@@ -68,6 +68,7 @@ on_every_rung! {
     the_journal_tells_everything_once: follow::the_journal_tells_everything_once;
     the_newer_evidence_stays: follow::the_newer_evidence_stays;
     what_is_old_goes_and_is_remembered: upkeep::what_is_old_goes_and_is_remembered;
+    accounts_of_small_blocks_are_joined: upkeep::accounts_of_small_blocks_are_joined;
     settings_have_versions: upkeep::settings_have_versions;
     the_first_secret_stays: upkeep::the_first_secret_stays;
     a_store_says_what_it_is: upkeep::a_store_says_what_it_is;

@@ -3,7 +3,7 @@
 use crate::common::{T0, TestAgent, block, window};
 use crate::rungs::{Place, connect, run};
 use crate::world::{TARGET, World, any_window, any_windows, numbers, records, roll_up_all, take_lease};
-use aggregator::store::{Batch, IngestError, JoinTokenRow, Redeemed, Redemption, ReplicaId, Store, StoreError};
+use aggregator::store::{Batch, IngestError, JoinTokenRow, Keep, Redeemed, Redemption, ReplicaId, Store, StoreError};
 use everypath_protocol::id::{AgentId, Seq, mix64};
 use everypath_protocol::record::Record;
 use everypath_protocol::sign::Signer as _;
@@ -114,6 +114,11 @@ async fn groups_of_all_kinds_never_wait_for_each_other_in_a_circle() {
     .await;
 }
 
+/// Batches and the windows of each: two agents send many at once, which go another way than few.
+const fn work_of(seed: u64) -> (u64, u64) {
+    if seed <= 2 { (12, 1_100) } else { (30, 10) }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn connections_that_are_killed_cost_nothing_but_time() {
     on_postgres(async |place| {
@@ -136,9 +141,10 @@ async fn connections_that_are_killed_cost_nothing_but_time() {
             let all = agents.iter().zip(1_u64..).map(|(agent, seed)| {
                 let (stores, world) = (&stores, &world);
                 async move {
-                    for batch in 0..30_u64 {
-                        let windows = any_windows(seed << 8 | batch, 10, TARGET, Span::seconds(900));
-                        let batch_of = world.batch(agent, vec![block(1, batch * 10 + 1, records(&windows))]);
+                    let (batches, size) = work_of(seed);
+                    for batch in 0..batches {
+                        let windows = any_windows(seed << 8 | batch, size, TARGET, Span::seconds(900));
+                        let batch_of = world.batch(agent, vec![block(1, batch * size + 1, records(&windows))]);
                         let store = &stores[usize::try_from(mix64(seed ^ batch) % 2).expect("small")];
                         send(store, batch_of).await;
                     }
@@ -149,11 +155,14 @@ async fn connections_that_are_killed_cost_nothing_but_time() {
         };
         let (killed, ()) = tokio::join!(killer, sending);
         assert!(killed > 10, "only {killed} connections were killed");
-        for agent in &agents {
-            assert_once(&stores[0], agent.id(), 300).await;
+        let mut all = 0;
+        for (agent, seed) in agents.iter().zip(1..) {
+            let (batches, size) = work_of(seed);
+            assert_once(&stores[0], agent.id(), batches * size).await;
+            all += batches * size;
         }
         let lease = take_lease(&stores[0], 1).await;
-        assert_eq!(roll_up_all(&stores[0], lease).await.samples, 8 * 300);
+        assert_eq!(roll_up_all(&stores[0], lease).await.samples, all);
         assert!(stores[0].ping().await.is_ok(), "nothing is failing any more");
         futures::future::join_all(stores.iter().map(Store::close)).await;
     })
@@ -167,7 +176,7 @@ async fn a_record_that_can_never_be_stored_hinders_nobody_else() {
         run(place.url(), "alter table sample add constraint odd check (sent <> 77)").await;
         let agents: Vec<_> = (1..=40).map(|number| world.agent(number)).collect();
         let batches = agents.iter().zip(1_u64..).map(|(agent, number)| {
-            let mut windows = any_windows(number, 5, TARGET, Span::seconds(900));
+            let mut windows = any_windows(number, 60, TARGET, Span::seconds(900));
             if number % 13 == 0 {
                 windows[3].sent = 77;
             }
@@ -176,12 +185,12 @@ async fn a_record_that_can_never_be_stored_hinders_nobody_else() {
         let results = futures::future::join_all(batches).await;
         for ((agent, result), number) in agents.iter().zip(results).zip(1_u64..) {
             match result {
-                Ok(stored) => assert!(stored.rows == 5 && stored.is_new_agent && number % 13 != 0),
+                Ok(stored) => assert!(stored.rows == 60 && stored.is_new_agent && number % 13 != 0),
                 Err(IngestError::Unstorable(why)) => assert!(number % 13 == 0 && why.contains("odd"), "{why}"),
                 Err(error) => panic!("{number}: {error}"),
             }
             let rows = store.streams(agent.id()).await.expect("readable").first().map_or(0, |stream| stream.rows.len());
-            assert_eq!(rows, if number % 13 == 0 { 0 } else { 5 });
+            assert_eq!(rows, if number % 13 == 0 { 0 } else { 60 });
         }
         assert!(store.ping().await.is_ok(), "the database is well");
         store.close().await;
@@ -260,29 +269,59 @@ async fn one_key_that_asks_many_times_at_once_spends_one_use() {
     .await;
 }
 
+/// The partitions of a table, by name.
+async fn partitions(place: &Place, table: &str) -> Vec<String> {
+    let mut connection = connect(place.url()).await;
+    let select = "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid \
+                  where i.inhparent = $1::text::regclass order by 1";
+    let names = sqlx::query_scalar(select).bind(table).fetch_all(&mut connection).await.expect("readable");
+    connection.close().await.expect("closed");
+    names
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn samples_can_lie_in_pieces_of_an_hour() {
     on_postgres(async |place| {
         let (store, world) = (place.open().await, World::new());
         let hourly = store.put_setting("store.sample_partition", "\"hour\"".into(), 0, T0).await;
         assert!(hourly.expect("kept"));
-        // The day of this batch is begun by the day, and the setting is read at a start.
         let batch = |first: u64, ago: u64| {
             let record = window(TARGET, T0.minus(Span::seconds(ago)), Some(5));
             world.batch(&world.agent(1), vec![block(1, first, vec![record])])
         };
-        store.ingest(batch(1, 7_200)).await.expect("in order");
+        // The setting is read at a start, so this one makes a day.
+        store.ingest(batch(1, 30 * 3_600)).await.expect("in order");
         store.close().await;
         let store = place.open().await;
-        for (first, ago) in [(2, 60), (3, 20 * 86_400), (4, 0)] {
+        for (first, ago) in [(2, 60), (3, 20 * 86_400), (4, 7_200), (5, 29 * 3_600)] {
             store.ingest(batch(first, ago)).await.expect("in order");
         }
-        let mut connection = connect(place.url()).await;
-        let select = "select c.relname::text from pg_inherits i join pg_class c on c.oid = i.inhrelid \
-                      where i.inhparent = 'sample'::regclass order by 1";
-        let names: Vec<String> = sqlx::query_scalar(select).fetch_all(&mut connection).await.expect("readable");
-        connection.close().await.expect("closed");
-        assert_eq!(names, ["sample_p20261102", "sample_p20261122"]);
+        let names = partitions(place, "sample").await;
+        let wanted = ["sample_p20261102", "sample_p20261121", "sample_p2026112221", "sample_p2026112223"];
+        assert_eq!(names, wanted, "old ones by the day, and the day that was begun so is gone on with");
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn partitions_are_there_before_they_are_needed() {
+    on_postgres(async |place| {
+        let store = place.open().await;
+        let lease = take_lease(&store, 1).await;
+        let year = Span::seconds(365 * 86_400);
+        let keep = Keep { samples: year, minutes: year, hours: year, days: year, events: year };
+        // Six days before the month ends and two.
+        for now in [T0, T0.plus(Span::seconds(6 * 86_400))] {
+            store.maintain(lease, keep, now).await.expect("maintained");
+        }
+        let days: Vec<String> = ["23", "24", "25", "26", "29", "30"].map(|day| format!("sample_p202611{day}")).into();
+        let wanted = [days, vec!["sample_p20261201".into(), "sample_p20261202".into()]].concat();
+        assert_eq!(partitions(place, "sample").await, wanted);
+        for table in ["event", "sample_minute", "sample_hour", "sample_day"] {
+            let wanted = ["202611", "202612"].map(|month| format!("{table}_p{month}"));
+            assert_eq!(partitions(place, table).await, wanted);
+        }
         store.close().await;
     })
     .await;

@@ -2,7 +2,10 @@
 
 use aggregator::store::{PgOptions, ReplicaId, Store};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use std::collections::BTreeSet;
+use std::io::Write as _;
 use std::panic::AssertUnwindSafe;
+use std::sync::Mutex;
 use tempfile::TempDir;
 
 /// Where a test keeps its database.
@@ -15,11 +18,13 @@ pub(crate) enum Place {
     },
 }
 
-/// The value of `variable`; without it the skip is printed.
+/// The value of `variable`; without it the skip is printed, once.
 pub(crate) fn url(rung: &str, variable: &str) -> Option<String> {
     let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
-    if url.is_none() {
-        eprintln!("SKIPPED: {rung}: {variable} is not set");
+    static SAID: Mutex<BTreeSet<String>> = Mutex::new(BTreeSet::new());
+    if url.is_none() && SAID.lock().expect("nobody panics with it").insert(variable.to_owned()) {
+        // Not `eprintln`: the test harness shows that of tests that fail only, and a skip must be seen.
+        let _ = writeln!(std::io::stderr(), "SKIPPED: {rung}: {variable} is not set");
     }
     url
 }

@@ -43,10 +43,13 @@ pub(crate) async fn sums_are_those_of_the_samples(place: &Place) {
     let agent = world.agent(1);
     let mut windows = any_windows(1, 700, TARGET, NEAR);
     windows.extend(any_windows(2, 60, TARGET, FAR));
+    let (small, large) = (windows.len(), 1_500);
+    // So many at once that a server takes them another way.
+    windows.extend(any_windows(3, large, TARGET, NEAR));
     let lease = take_lease(&store, 1).await;
     // Far and near, early and late, in several batches with a step of the job after each.
     let mut first = 1;
-    for part in windows.chunks(300) {
+    for part in windows[..small].chunks(300).chain([&windows[small..]]) {
         store.ingest(world.batch(&agent, vec![block(1, first, records(part))])).await.expect("in order");
         first += part.len() as u64;
         roll_up_all(&store, lease).await;

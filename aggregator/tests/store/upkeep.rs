@@ -6,9 +6,10 @@ use crate::world::{TARGET, World, always, any_window, numbers, roll_up_all, take
 use aggregator::store::{Keep, Lease, PairQuery, Store};
 use aggregator_core::rollup::Level;
 use aggregator_core::series::Source;
+use everypath_protocol::block::{Block, Content};
 use everypath_protocol::cell::CellState;
 use everypath_protocol::id::AgentId;
-use everypath_protocol::record::{CellFlip, Record};
+use everypath_protocol::record::{CellFlip, DropReason, Record};
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::window::ProbeKind;
 
@@ -92,6 +93,35 @@ pub(crate) async fn what_is_old_goes_and_is_remembered(place: &Place) {
     let streams = store.streams(agent.id()).await.expect("readable");
     assert_eq!((streams[0].rows.clone(), streams[0].cursor.0), (numbers(13..=18), 21));
     assert_eq!(streams[0].expired.0, 21);
+    store.close().await;
+}
+
+pub(crate) async fn accounts_of_small_blocks_are_joined(place: &Place) {
+    let (store, world) = (place.open().await, World::new());
+    let (agent, lease) = (world.agent(1), take_lease(&store, 1).await);
+    let mut records = about(1, 99, Span::ZERO);
+    let dead = Block { content: Content::Dropped { count: 7, reason: DropReason::DiskSlow }, ..block(1, 51, vec![]) };
+    for first in (1..=100).filter(|number| !(51..=57).contains(number)) {
+        if first == 58 {
+            store.ingest(world.batch(&agent, vec![dead.clone()])).await.expect("in order");
+        }
+        let record = records.remove(0);
+        store.ingest(world.batch(&agent, vec![block(1, first, vec![record])])).await.expect("in order");
+    }
+    roll_up_all(&store, lease).await;
+    let before = store.streams(agent.id()).await.expect("readable");
+    assert_eq!(before[0].blocks.len(), 94);
+    let keep = Keep { samples: DAY, minutes: DAY, hours: DAY, days: DAY, events: DAY };
+    let later = T0.plus(Span::seconds(2 * 3_600));
+    store.maintain(lease, keep, T0).await.expect("maintained");
+    assert_eq!(store.streams(agent.id()).await.expect("readable"), before, "nothing is old");
+    for _ in 0..8 {
+        store.maintain(lease, keep, later).await.expect("maintained");
+    }
+    let after = store.streams(agent.id()).await.expect("readable");
+    assert_eq!((&after[0].rows, &after[0].tombstones), (&before[0].rows, &before[0].tombstones));
+    let blocks: Vec<_> = after[0].blocks.iter().map(|(first, last, rows)| (first.0, last.0, *rows)).collect();
+    assert_eq!(blocks, [(1, 50, 50), (51, 57, 0), (58, 100, 43)]);
     store.close().await;
 }
 

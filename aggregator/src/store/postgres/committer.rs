@@ -216,7 +216,10 @@ impl Desk {
             match failure(&error) {
                 Failure::Data => return Tried::Unstorable(said(&error)),
                 Failure::NoPartition => self.shared.partitions.forget(),
-                Failure::Collision => tracing::info!(%error, attempt, "two transactions collided; this one runs again"),
+                Failure::Collision => {
+                    self.shared.keys.forget();
+                    tracing::info!(%error, attempt, "two transactions collided; this one runs again");
+                }
                 Failure::Away | Failure::Other => {
                     self.shared.keys.forget();
                     self.shared.partitions.forget();
@@ -241,7 +244,12 @@ impl Desk {
     async fn attempt(&mut self, batches: &[&Batch]) -> Result<Vec<ingest::Outcome>, Stop> {
         let mut connection = self.shared.pool.acquire().await?;
         let numbers = prepare::prepare(&self.shared.keys, &mut connection, batches, &mut self.unannounced).await?;
-        ingest::store(&self.shared, &mut connection, &numbers, batches).await
+        let stored = ingest::store(&self.shared, &mut connection, &numbers, batches).await;
+        if matches!(&stored, Err(Stop::Database(error)) if failure(error) == Failure::Away) {
+            // A server that became a standby still answers, and would refuse the next one too.
+            connection.close_on_drop();
+        }
+        stored
     }
 }
 

@@ -39,6 +39,13 @@ impl PgOptions {
     }
 }
 
+/// A process with a new id.
+impl Default for PgOptions {
+    fn default() -> Self {
+        Self::of(ReplicaId::draw())
+    }
+}
+
 /// What kind of server it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Server {
@@ -63,9 +70,10 @@ pub(super) fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
 
 /// A connection for the schema: no time limits, a migration takes as long as it takes.
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
-    const DOING: &str = "connecting";
-    let mut connection = options.connect().await.doing(DOING)?;
-    connection.execute("set timezone = 'UTC'; set client_min_messages = 'warning'").await.doing(DOING)?;
+    // Whoever starts the program wants to know why, not that the database is busy.
+    let refused = |source| StoreError::Database { doing: "connecting", source };
+    let mut connection = options.connect().await.map_err(refused)?;
+    connection.execute("set timezone = 'UTC'; set client_min_messages = 'warning'").await.map_err(refused)?;
     Ok(connection)
 }
 

@@ -84,7 +84,7 @@ impl PgStore {
 
 /// Name, rows by the last estimate of the server, bytes with indexes.
 async fn tables(connection: &mut PgConnection, on_timescale: bool) -> Result<Vec<(String, u64, u64)>, sqlx::Error> {
-    let plain = "select coalesce(p.relname, c.relname)::text as name, sum(greatest(c.reltuples, 0))::int8 as rows, \
+    let plain = "select coalesce(p.relname, c.relname)::text as name, sum(case c.relkind when 'r' then greatest(c.reltuples, 0) else 0 end)::int8 as rows, \
                  sum(pg_total_relation_size(c.oid))::int8 as bytes from pg_class c left join pg_inherits i on i.inhrelid = c.oid \
                  left join pg_class p on p.oid = i.inhparent where c.relkind in ('r', 'p') \
                  and c.relnamespace = current_schema()::regnamespace \

@@ -30,7 +30,8 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
                 "23514" if error.constraint().is_none() => Failure::NoPartition,
                 "23505" if error.constraint() == Some(AGENT_NAME) => Failure::Collision,
                 // Serialisation, deadlock, waited too long for a lock. 42P01: a partition that was dropped between plan and use.
-                "40001" | "40P01" | "55P03" | "42P01" | "55000" => Failure::Collision,
+                // 23503: a number that was looked up before the database was put back to an older state.
+                "23503" | "40001" | "40P01" | "55P03" | "42P01" | "55000" => Failure::Collision,
                 // Cancelled (statement_timeout), shutting down, too many connections.
                 "57014" | "57P01" | "57P02" | "57P03" | "57P05" | "53300" | "25P03" | "25006" => Failure::Away,
                 // 22021 and its like: this value. P0001: a trigger of the operator's.
@@ -68,5 +69,74 @@ pub(super) fn store_error(doing: &'static str, source: sqlx::Error) -> StoreErro
             StoreError::Busy
         }
         Failure::Data | Failure::NoPartition | Failure::Other => StoreError::Database { doing, source },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sqlx::error::{DatabaseError, ErrorKind};
+    use std::borrow::Cow;
+
+    #[derive(Debug)]
+    struct Said(&'static str, Option<&'static str>);
+
+    impl std::fmt::Display for Said {
+        fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            out.write_str(self.0)
+        }
+    }
+
+    impl std::error::Error for Said {}
+
+    impl DatabaseError for Said {
+        fn message(&self) -> &str {
+            self.0
+        }
+
+        fn code(&self) -> Option<Cow<'_, str>> {
+            Some(self.0.into())
+        }
+
+        fn constraint(&self) -> Option<&str> {
+            self.1
+        }
+
+        fn kind(&self) -> ErrorKind {
+            ErrorKind::Other
+        }
+
+        fn as_error(&self) -> &(dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn as_error_mut(&mut self) -> &mut (dyn std::error::Error + Send + Sync + 'static) {
+            self
+        }
+
+        fn into_error(self: Box<Self>) -> Box<dyn std::error::Error + Send + Sync + 'static> {
+            self
+        }
+    }
+
+    #[test]
+    fn an_agent_gives_up_a_record_only_if_the_record_is_at_fault() {
+        for (code, constraint, meaning) in [
+            ("22021", None, Failure::Data),
+            ("23514", Some("odd"), Failure::Data),
+            ("23514", None, Failure::NoPartition),
+            ("23505", Some("agent_name_key"), Failure::Collision),
+            ("23505", Some("another"), Failure::Data),
+            ("23503", Some("stream_agent_fkey"), Failure::Collision),
+            ("40P01", None, Failure::Collision),
+            ("57P01", None, Failure::Away),
+            ("25006", None, Failure::Away),
+            ("53100", None, Failure::Other),
+            ("42501", None, Failure::Other),
+        ] {
+            assert_eq!(failure(&sqlx::Error::Database(Box::new(Said(code, constraint)))), meaning, "{code}");
+        }
+        assert_eq!(failure(&sqlx::Error::PoolTimedOut), Failure::Away);
+        assert_eq!(failure(&sqlx::Error::RowNotFound), Failure::Other);
     }
 }

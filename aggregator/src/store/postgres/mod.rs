@@ -39,6 +39,7 @@ use keys::Keys;
 use partitions::Partitions;
 use sqlx::{Connection as _, PgPool};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI32;
 
 /// A PostgreSQL database, with or without TimescaleDB.
 #[derive(Clone, Debug)]
@@ -58,6 +59,8 @@ struct Shared {
     is_bare: bool,
     keys: Keys,
     partitions: Partitions,
+    /// The last stream whose accounts of blocks were joined.
+    joined: AtomicI32,
 }
 
 impl PgStore {
@@ -85,8 +88,17 @@ impl PgStore {
             is_bare: options.is_bare,
             keys: Keys::default(),
             partitions,
+            joined: AtomicI32::new(0),
         });
         Ok(Self { committers: Committers::start(&shared, options.committers), shared })
+    }
+
+    pub(in crate::store) async fn migrate(url: &str) -> Result<(), StoreError> {
+        schema::migrate(url).await
+    }
+
+    pub(in crate::store) async fn reconcile(url: &str) -> Result<(), StoreError> {
+        schema::reconcile_alone(url).await
     }
 
     fn pool(&self) -> &PgPool {

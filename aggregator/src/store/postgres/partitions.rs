@@ -272,7 +272,7 @@ mod tests {
         let hour = Piece { name: "a".into(), from: TIME, to: TIME.plus(Span::seconds(3_600)) };
         assert_eq!(partitions(false).length(Table::Sample, TIME, &[]), Length::Day);
         assert_eq!(
-            partitions(false).length(Table::Sample, TIME.plus(Span::seconds(7_200)), &[hour.clone()]),
+            partitions(false).length(Table::Sample, TIME.plus(Span::seconds(7_200)), std::slice::from_ref(&hour)),
             Length::Hour
         );
         assert_eq!(partitions(true).length(Table::Sample, TIME, &[]), Length::Hour);

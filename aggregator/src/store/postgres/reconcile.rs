@@ -137,7 +137,9 @@ async fn convert(connection: &mut PgConnection, table: Table, hourly: bool) -> R
     let partitions = pieces(&mut transaction, table).await?.len();
     let index = match table {
         Table::Sample => "create index sample_pair on sample (source, target, kind, time desc)".to_owned(),
-        _ => format!("alter table {name} add unique (source, target, kind, time)"),
+        Table::Event | Table::Minute | Table::Hour | Table::Day => {
+            format!("alter table {name} add unique (source, target, kind, time)")
+        }
     };
     let interval = match table {
         Table::Sample if hourly => "1 hour",

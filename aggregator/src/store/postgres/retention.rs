@@ -9,6 +9,7 @@ use crate::clock::rfc3339;
 use crate::store::types::{Keep, Lease, Maintained, StoreError};
 use everypath_protocol::time::{Span, UnixTime};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
+use std::sync::atomic::Ordering;
 
 const DOING: &str = "dropping what is old";
 /// How long entries of the journal stay after they were added to the sums: other replicas read them within a second, one that
@@ -16,6 +17,12 @@ const DOING: &str = "dropping what is old";
 const JOURNAL_KEPT: Span = Span::seconds(600);
 /// Entries of the journal in one step.
 const ENTRIES_MAX: u32 = 5_000;
+/// Accounts of blocks are joined when they are this old, as many streams in one step, up to so many rows in one account, and
+/// only where there are this many to be joined.
+const JOIN_AFTER: Span = Span::seconds(3_600);
+const STREAMS_PER_STEP: i32 = 256;
+const JOINED_ROWS: i32 = 4_096;
+const JOINED_MIN: i32 = 16;
 /// Dropping locks the whole table for a moment, and whoever writes waits behind the one that waits. So it waits a moment only;
 /// there is another try with the next step.
 const PATIENCE: &str = "set local lock_timeout = '500ms'; set local statement_timeout = '10min'";
@@ -59,12 +66,45 @@ impl PgStore {
             }
         }
         drop_aggregate(&mut connection, now.minus(keep.minutes)).await.doing(DOING)?;
+        self.join_accounts(&mut connection, now.minus(JOIN_AFTER)).await.doing("joining accounts of blocks")?;
         done.has_more |= trim_journal(&mut connection, now.minus(JOURNAL_KEPT)).await.doing("trimming the journal")?;
         Ok(done)
     }
 
+    /// Makes one account of the accounts of many small blocks that touch; its hash is over theirs. An agent sends a block every
+    /// second, and their accounts would soon be more than the samples. Some streams at a time; the next step goes on behind them.
+    async fn join_accounts(&self, connection: &mut PgConnection, before: UnixTime) -> Result<(), sqlx::Error> {
+        let select = "select id from stream where id > $1 order by id limit $2";
+        let after = self.shared.joined.load(Ordering::Relaxed);
+        let streams = sqlx::query_scalar(select).bind(after).bind(i64::from(STREAMS_PER_STEP));
+        let streams: Vec<i32> = streams.fetch_all(&mut *connection).await?;
+        self.shared.joined.store(streams.last().copied().unwrap_or(0), Ordering::Relaxed);
+        // A tombstone has no rows and stays by itself. What came last is left alone: it may still be written beside.
+        let join = "with old as (select *, lag(last) over w as last_before, lag(flags) over w as flags_before \
+                    from ingest_block where stream = any($1) and received_at < $2 and rows > 0 and rows < $3 \
+                    window w as (partition by stream order by first)), \
+                    touching as (select *, sum((last_before is distinct from first - 1 or flags_before <> flags)::int) \
+                    over (partition by stream order by first) as run from old), \
+                    sized as (select *, sum(rows) over (partition by stream, run order by first) / $3 as part from touching), \
+                    joined as (select stream, min(first) as first, max(last) as last, sum(rows)::int4 as rows, \
+                    sha256(string_agg(hash, ''::bytea order by first)) as hash, max(received_at) as received_at \
+                    from sized group by stream, run, part having count(*) >= $4), \
+                    gone as (delete from ingest_block b using joined j \
+                    where b.stream = j.stream and b.first > j.first and b.first <= j.last) \
+                    update ingest_block b set last = j.last, rows = j.rows, hash = j.hash, received_at = j.received_at \
+                    from joined j where b.stream = j.stream and b.first = j.first";
+        sqlx::query(join)
+            .bind(streams)
+            .bind(Time(before))
+            .bind(JOINED_ROWS)
+            .bind(JOINED_MIN)
+            .execute(connection)
+            .await
+            .map(|_| ())
+    }
+
     pub(in crate::store) async fn newest_receipt(&self) -> Result<Option<UnixTime>, StoreError> {
-        let select = "select max(last_seen) from agent where exists (select 1 from stream s where s.agent = agent.id)";
+        let select = "select max(last_seen) from agent";
         let newest: Option<Time> =
             sqlx::query_scalar(select).fetch_one(self.pool()).await.doing("reading when something came last")?;
         Ok(newest.map(|Time(time)| time))

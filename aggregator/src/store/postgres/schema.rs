@@ -5,7 +5,7 @@
 //! what this program knows.
 
 use super::connect;
-use super::failure::{While, store_error};
+use super::failure::While;
 use super::reconcile;
 use crate::store::types::StoreError;
 use sqlx::migrate::Migrator;
@@ -33,7 +33,7 @@ pub(super) async fn bring_up_to_date(
     connection: &mut PgConnection,
     options: &PgConnectOptions,
 ) -> Result<(), StoreError> {
-    sqlx::query("select pg_advisory_lock($1)").bind(LOCK).execute(&mut *connection).await.doing(DOING)?;
+    lock(connection).await?;
     let result = under_lock(connection, options).await;
     // Closing the connection would release it too; the result counts.
     let _ = sqlx::query("select pg_advisory_unlock($1)").bind(LOCK).execute(connection).await;
@@ -83,16 +83,29 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreErro
 }
 
 fn unfit(why: String) -> StoreError {
-    store_error("checking its schema", sqlx::Error::Configuration(why.into()))
+    StoreError::Database { doing: "checking its schema", source: sqlx::Error::InvalidArgument(why) }
 }
 
 /// Migrates the database at `url` and makes use of what its server can do. Changes nothing if everything is done.
-///
-/// # Errors
-/// [`StoreError`].
-pub(in crate::store) async fn migrate(url: &str) -> Result<(), StoreError> {
+pub(super) async fn migrate(url: &str) -> Result<(), StoreError> {
     let options = connect::parse(url)?;
     let mut connection = connect::connect(&options).await?;
     bring_up_to_date(&mut connection, &options).await?;
     connection.close().await.doing(DOING)
+}
+
+/// Makes use of what the server at `url` can do, on a schema that is up to date.
+pub(super) async fn reconcile_alone(url: &str) -> Result<(), StoreError> {
+    let options = connect::parse(url)?;
+    let mut connection = connect::connect(&options).await?;
+    check(&mut connection).await?;
+    lock(&mut connection).await?;
+    let result = reconcile::reconcile(&mut connection, &options).await;
+    // Closing releases the lock; what came before counts.
+    let _ = connection.close().await;
+    result
+}
+
+async fn lock(connection: &mut PgConnection) -> Result<(), StoreError> {
+    sqlx::query("select pg_advisory_lock($1)").bind(LOCK).execute(connection).await.map(drop).doing(DOING)
 }

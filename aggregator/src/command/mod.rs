@@ -1,0 +1,3 @@
+//! Subcommands that are longer than one call into the library.
+
+pub(crate) mod database;
