@@ -26,7 +26,7 @@ const PURE: &[(&str, &str, &[&str])] = &[
     ("everypath-protocol", "protocol", &["serde", "postcard", "ed25519-dalek", "sha2", "hmac", "crc32fast"]),
     ("everypath-verdict", "protocol/verdict", &[]),
     ("mesh-agent-core", "mesh-agent/core", &["rand_core", "rand_chacha"]),
-    ("aggregator-core", "aggregator/core", &[]),
+    ("aggregator-core", "aggregator/core", &["serde"]),
 ];
 
 fn root() -> PathBuf {
