@@ -1,3 +1,7 @@
+mod power;
+mod shadow;
+mod sim;
+
 use super::*;
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::cell::CellState;

@@ -399,6 +399,14 @@ impl Worker {
         DiskState { is_low: self.is_low, failing: self.failing.as_ref().map(|failing| failing.why.clone()) }
     }
 
+    /// Compacts now, for tests of what can go wrong meanwhile.
+    #[cfg(test)]
+    pub(crate) fn compact_now(&mut self) {
+        if self.database.as_mut().is_some_and(|database| database.compact().is_err()) {
+            self.database = None;
+        }
+    }
+
     fn let_go(&mut self) {
         self.database = None;
         self.to_read = None;
