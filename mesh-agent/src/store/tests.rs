@@ -1,4 +1,6 @@
+mod damage;
 mod power;
+mod refusal;
 mod shadow;
 mod sim;
 
