@@ -1,4 +1,5 @@
 //! A file system that is really full. The test starts itself again in a mount namespace of its own, with a small tmpfs.
+#![expect(clippy::print_stdout, reason = "a test says what it found")]
 
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::cell::CellState;
@@ -136,7 +137,7 @@ impl Bench {
                 self.outbox.push(now, Record::Window(window), &mut self.out);
                 self.pushed += 1;
             }
-            if self.second % 30 == 0 {
+            if self.second.is_multiple_of(30) {
                 let flip = CellFlip {
                     target: AgentId([2; 32]),
                     kind: ProbeKind::Icmp,

@@ -92,7 +92,7 @@ impl Mender {
 pub(crate) fn begin_of(blocks: &Blocks<'_>, epoch: Epoch, acked: Seq) -> Result<Seq, TransactionError> {
     let before = blocks.range((epoch.0, 0)..=(epoch.0, acked.0))?.next_back().transpose()?;
     let before = before.and_then(|(_, bytes)| Block::decode(bytes.value()).ok());
-    Ok(before.filter(|block| block.last() > acked).map_or(acked.next(), |block| block.first))
+    Ok(before.filter(|block| block.last() > acked).map_or_else(|| acked.next(), |block| block.first))
 }
 
 type Readable = Vec<(Block, Vec<u8>)>;

@@ -377,7 +377,7 @@ impl Worker {
     }
 
     /// Room, reserve, size.
-    fn care(&mut self, now: MonoTime) {
+    pub(crate) fn care(&mut self, now: MonoTime) {
         self.cared_at = now;
         self.space = self.place.disk.space(&self.place.dir).ok();
         self.is_low = self.space.is_some_and(|space| space.is_low(self.is_low));

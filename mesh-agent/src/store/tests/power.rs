@@ -110,7 +110,7 @@ impl Bench {
 fn whatever_was_called_persisted_survives_a_power_cut_at_any_moment() {
     let points = number("EVERYPATH_POWER_LOSS_POINTS").unwrap_or(POINTS);
     let only = number("EVERYPATH_POWER_LOSS_SEED");
-    let disks = only.map_or(0..points.div_ceil(CUTS_OF_A_DISK), |seed| seed..seed + 1);
+    let disks = only.map_or_else(|| 0..points.div_ceil(CUTS_OF_A_DISK), |seed| seed..seed + 1);
     for seed in disks {
         // Told if it fails, so that it can be looked into.
         let told = Told(seed);

@@ -6,10 +6,12 @@ use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::disk::Space;
 use crate::store::file::{OpenStoreError, Place};
+use crate::store::worker::Worker;
 use crate::store::{Order, Store};
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::id::{BootId, Epoch, Seq};
 use everypath_protocol::record::DropReason;
+use everypath_protocol::time::Span;
 use mesh_agent_core::effect::PersistOp;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -155,4 +157,37 @@ async fn a_refused_record_is_put_aside_and_the_oldest_ones_make_room() {
     let report = store.report().await.unwrap();
     assert_eq!(usize::try_from(report.quarantined_records).unwrap(), crate::store::QUARANTINE_RECORDS_MAX);
     assert_eq!(metrics.store_quarantined_records.get(), report.quarantined_records + 11);
+}
+
+/// A backlog of days is drained; the file gives the room back by itself.
+#[tokio::test]
+async fn a_drained_backlog_gives_its_room_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let metrics = Metrics::new();
+    let place = Place::real(dir.path());
+    let (mut worker, _) = Worker::open(place.clone(), BootId(1), Clock::start(), metrics.clone()).unwrap();
+    let size = || std::fs::metadata(place.buffer()).unwrap().len();
+    let (block_bytes, mut first) = (block(EPOCH, 1, 256).encode().len(), 1);
+    while first / 256 * block_bytes < 64 * 1024 * 1024 {
+        for _ in 0..200 {
+            worker.take(Order::Persist(append(EPOCH, u64::try_from(first).unwrap(), 256)));
+            first += 256;
+        }
+        worker.round();
+    }
+    let full = size();
+    assert!(full >= 64 * 1024 * 1024, "{full}");
+    worker.take(Order::Persist(append(EPOCH, u64::try_from(first).unwrap(), 10)));
+    worker.take(Order::Persist(PersistOp::Discard { epoch: EPOCH, up_to: Seq(u64::try_from(first).unwrap() - 1) }));
+    worker.round();
+    let clock = Clock::start();
+    // It looks at the file once a minute.
+    worker.care(clock.mono() + Span::seconds(120));
+    println!("{full} bytes shrank to {} in {:?}", size(), clock.mono());
+    assert!(size() < 1024 * 1024, "{}", size());
+    assert_eq!(metrics.store_compactions.get(), 1);
+    let (reply, mut answer) = tokio::sync::oneshot::channel();
+    worker.take(Order::Ledger { reply });
+    worker.round();
+    assert_eq!(answer.try_recv().unwrap()[0].last, Seq(u64::try_from(first).unwrap() + 9), "and goes on");
 }

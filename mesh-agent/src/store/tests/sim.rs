@@ -315,9 +315,9 @@ impl SimHandle {
             return Err(cut());
         }
         if is_write {
-            state.write()?
+            state.write()?;
         } else {
-            state.step()?
+            state.step()?;
         }
         body(state.files.get_mut(&self.file).ok_or_else(cut)?)
     }
