@@ -273,3 +273,45 @@ async fn a_damaged_block_moves_to_a_new_epoch_as_a_tombstone_so_that_numbers_sta
     assert_eq!((ledger[1].last, &ledger[1].dropped[..]), (Seq(30), &[(Seq(11), Seq(20))][..]));
     assert_eq!(metrics.store_damaged_records.get(), 10);
 }
+
+#[tokio::test]
+async fn an_inspection_names_what_is_wrong_and_changes_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let (store, _) = Store::open(dir.path(), BootId(1), Clock::start(), &Metrics::new()).unwrap();
+    let epoch = Epoch(7);
+    store.persist(append(epoch, 1, 10)).await;
+    store.persist(PersistOp::Discard { epoch, up_to: Seq(4) }).await;
+    store.flush().await.unwrap();
+    store.close().await;
+    let sound = Store::verify(dir.path()).unwrap();
+    assert_eq!((sound.epochs, sound.blocks, sound.records, sound.problems.len()), (1, 1, 10, 0));
+    let (report, file) = Store::report_of(dir.path()).unwrap();
+    assert_eq!((report.waiting_records, report.epochs[0].acked, file.has_reserve), (10, 4, true));
+
+    let (store, _) = Store::open(dir.path(), BootId(1), Clock::start(), &Metrics::new()).unwrap();
+    let mut bytes = block(epoch, 11, 10).encode();
+    *bytes.last_mut().unwrap() ^= 1;
+    store.persist(PersistOp::Append { epoch, first: Seq(11), last: Seq(20), bytes, is_tombstone: false }).await;
+    // A hole, and a tombstone that the account is not told of.
+    let bytes = super::tombstone(epoch, 31, 5);
+    store.persist(PersistOp::Append { epoch, first: Seq(31), last: Seq(35), bytes, is_tombstone: false }).await;
+    store.flush().await.unwrap();
+    store.close().await;
+    let before = std::fs::read(dir.path().join(BUFFER_FILE)).unwrap();
+    let found = Store::verify(dir.path()).unwrap();
+    let said = found.problems.join("\n");
+    for part in [
+        "at number 11 cannot be read: the checksum",
+        "numbers 11 to 30 are on no readable block",
+        "covers the numbers 31 to 35",
+    ] {
+        assert!(said.contains(part), "{part:?} is not in:\n{said}");
+    }
+    assert_eq!(found.problems.len(), 3, "{said}");
+    assert_eq!(std::fs::read(dir.path().join(BUFFER_FILE)).unwrap(), before, "nothing was changed");
+    // The next start mends it, and says so.
+    let metrics = Metrics::new();
+    let (store, _) = Store::open(dir.path(), BootId(1), Clock::start(), &metrics).unwrap();
+    store.close().await;
+    assert_eq!(metrics.store_damaged_records.get(), 20);
+}
