@@ -75,10 +75,12 @@ fn records(blocks: &[Block]) -> Numbered {
 }
 
 /// Starts with a damaged file and checks everything that is promised. Returns how many records were lost.
-fn check(damaged: Vec<u8>, before: &Numbered, what: &str) -> usize {
-    let (disk, metrics, clock) = (SimDisk::new(), Metrics::new(), Clock::start());
+fn check(damaged: Vec<u8>, before: &Numbered, metrics: &Metrics, what: &str) -> usize {
+    let (disk, clock) = (SimDisk::new(), Clock::start());
+    let told = || (metrics.store_damaged_records.get(), metrics.store_resets.get());
+    let (damaged_before, resets_before) = told();
     disk.put(&place(&disk).buffer(), damaged);
-    let (mut worker, opened) = start(&disk, &metrics);
+    let (mut worker, opened) = start(&disk, metrics);
     let took = clock.mono();
     assert!(took.0 < START_MAX.0, "{what}: it took {took:?} to start");
     let mut after = Numbered::new();
@@ -100,10 +102,11 @@ fn check(damaged: Vec<u8>, before: &Numbered, what: &str) -> usize {
         assert!(same, "{what}: {key:?} was read wrongly");
     }
     let lost = before.keys().filter(|key| !after.contains_key(*key)).count();
-    let is_said = metrics.store_damaged_records.get() > 0 || metrics.store_resets.get() > 0;
+    let (damaged_after, resets_after) = told();
+    let is_said = damaged_after > damaged_before || resets_after > resets_before;
     assert!(lost == 0 || is_said, "{what}: {lost} records were lost in silence");
     let report = ask(&mut worker, |reply| Order::Report { reply });
-    assert_eq!(report.reset.is_some(), metrics.store_resets.get() > 0, "{what}: a reset is in the file's own report");
+    assert_eq!(report.reset.is_some(), resets_after > resets_before, "{what}: a reset is in the file's own report");
     // It goes on.
     worker.take(Order::Persist(append(Epoch(5_000), 1, 2)));
     assert_eq!(worker.round().marks.get(&Epoch(5_000)), Some(&Seq(2)), "{what}");
@@ -142,11 +145,12 @@ fn ten_thousand_damaged_files_all_start_and_say_what_is_lost() {
     let waiting: Vec<Block> = shadow.undrained().iter().flat_map(|entry| shadow.waiting(entry.epoch)).collect();
     let before = records(&waiting);
     assert!(before.len() > 300, "{}", before.len());
-    assert_eq!(check(whole.clone(), &before, "nothing"), 0);
+    let metrics = Metrics::new();
+    assert_eq!(check(whole.clone(), &before, &metrics, "nothing"), 0);
     let (mut dice, mut lost, mut worst) = (Dice(1), 0, 0);
     for _ in 0..10_000 {
         let (damaged, what) = damage(&whole, &mut dice);
-        let gone = check(damaged, &before, &what);
+        let gone = check(damaged, &before, &metrics, &what);
         lost += gone;
         worst = worst.max(gone);
     }
@@ -181,7 +185,7 @@ fn a_destroyed_beginning_costs_no_block_and_saved_epochs_are_not_continued() {
     let (mut whole, shadow) = written(0);
     let waiting: Vec<Block> = shadow.undrained().iter().flat_map(|entry| shadow.waiting(entry.epoch)).collect();
     whole[..4_096].fill(0);
-    assert_eq!(check(whole.clone(), &records(&waiting), "no first page"), 0);
+    assert_eq!(check(whole.clone(), &records(&waiting), &Metrics::new(), "no first page"), 0);
     let disk = SimDisk::new();
     disk.put(&place(&disk).buffer(), whole);
     let (_, opened) = start(&disk, &Metrics::new());
