@@ -26,6 +26,9 @@ pub(crate) enum Command {
     Matrix(Show),
     /// Print the account of everything that was stored, as JSON
     Ledger(Directory),
+    /// Look into the buffer of results that wait for an aggregator
+    #[command(subcommand)]
+    Buffer(BufferCommand),
     /// Check the configuration, or print a template
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -108,6 +111,14 @@ pub(crate) struct Directory {
     /// Data directory of the agent
     #[arg(long)]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum BufferCommand {
+    /// Show what waits, what was given up, and how the disk fares; of a running or a stopped agent
+    Status(Show),
+    /// Check every block of a stopped agent's buffer; exits with 1 if something is wrong
+    Verify(Show),
 }
 
 #[derive(Debug, Subcommand)]

@@ -142,7 +142,7 @@ async fn redeem(token: &JoinToken, key: &SecretKey, request: &Signed) -> Result<
     let mut failures = Vec::new();
     let mut later = None;
     for aggregator in &token.aggregators {
-        let client = Aggregators::new(std::slice::from_ref(aggregator))?;
+        let client = Aggregators::new(std::slice::from_ref(aggregator), 0)?;
         match ask_aggregator(&client, request).await {
             Ok(JoinAnswer::Refused(JoinRefusal::TryLater)) => later = Some(JoinRefusal::TryLater),
             Ok(answer) => return Ok(answer),

@@ -5,7 +5,7 @@
 mod args;
 
 use anyhow::Context;
-use args::{Cli, Command, ConfigCommand};
+use args::{BufferCommand, Cli, Command, ConfigCommand};
 use clap::Parser;
 use everypath_config::{Sources, Value};
 use everypath_protocol::token::JoinToken;
@@ -86,6 +86,8 @@ async fn perform(command: Command) -> Result<(), Failure> {
             Ok(())
         }
         Command::Ledger(args) => ledger(&data_dir(args.data_dir)?).await,
+        Command::Buffer(BufferCommand::Status(args)) => buffer_status(&data_dir(args.data_dir)?, args.json).await,
+        Command::Buffer(BufferCommand::Verify(args)) => buffer_verify(&data_dir(args.data_dir)?, args.json),
         Command::Config(ConfigCommand::Template) => {
             say(&config::SCHEMA.template());
             Ok(())
@@ -197,6 +199,23 @@ impl Signals {
             _ = self.terminate.recv() => {}
             _ = self.interrupt.recv() => {}
         }
+    }
+}
+
+async fn buffer_status(data_dir: &Path, json: bool) -> Result<(), Failure> {
+    let buffer = show::fetch_buffer(data_dir).await?;
+    let text = if json { serde_json::to_string(&buffer)? + "\n" } else { show::buffer::draw(&buffer) };
+    say(&text);
+    Ok(())
+}
+
+fn buffer_verify(data_dir: &Path, json: bool) -> Result<(), Failure> {
+    let found = Store::verify(data_dir)?;
+    let text = if json { serde_json::to_string(&found)? + "\n" } else { show::buffer::draw_verification(&found) };
+    say(&text);
+    match found.problems.len() {
+        0 => Ok(()),
+        count => Err(Failure::Run(anyhow::anyhow!("the buffer has {count} problems; they are named above"))),
     }
 }
 

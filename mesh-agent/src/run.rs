@@ -159,7 +159,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let boot = BootId(u64::from_be_bytes(random().map_err(random_error)?));
     let seed: [u8; 32] = random().map_err(random_error)?;
     let (store, opened) = Store::open(&config.data_dir, boot, clock, &metrics)?;
-    let aggregators = Aggregators::new(&member.membership.aggregators)?;
+    let aggregators = Aggregators::new(&member.membership.aggregators, spread(&member.key))?;
     let (status_socket, status) = status::bind(config.status).await?;
     let root = member.membership.credentials.root;
     let trust = SharedTrust::new(member.trust.clone(), root, member.certificate.signed().clone());
@@ -191,7 +191,7 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     tasks.spawn(keep_trust(member.state.clone(), member.membership.clone(), trust.clone()));
 
     let (questions, questions_seen) = mpsc::channel(QUESTIONS_MAX);
-    let about = Arc::new(about(&member, &trust));
+    let about = Arc::new(about(config, &member, &trust));
     let page = Page {
         questions,
         store: store.clone(),
@@ -221,12 +221,18 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     Ok(Running { addresses, about, shutdown, driver, store, tasks })
 }
 
+/// A key is random, so agents that begin with the address it points at are spread evenly.
+fn spread(key: &SecretKey) -> u64 {
+    let [a, b, c, d, e, f, g, h, ..] = AgentId::from(key.public()).0;
+    u64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
 fn is_complete(listening: &Listening) -> bool {
     let has = |part: &str| listening.mesh.iter().any(|address| address.contains(part));
     has("/quic") && has("/tcp/")
 }
 
-fn about(member: &Member, trust: &SharedTrust) -> About {
+fn about(config: &Config, member: &Member, trust: &SharedTrust) -> About {
     let certificate = member.certificate.document();
     About {
         agent: AgentId::from(member.key.public()),
@@ -236,6 +242,7 @@ fn about(member: &Member, trust: &SharedTrust) -> About {
         program: env!("CARGO_PKG_VERSION").to_owned(),
         not_after: certificate.not_after,
         aggregators: member.membership.aggregators.iter().map(|address| address.url.clone()).collect(),
+        buffer_bytes_max: config.buffer_bytes_max,
     }
 }
 

@@ -27,6 +27,7 @@ use mesh_agent::uplink::{Job, Uplink};
 use mesh_agent_core::effect::{PersistOp, UploadResult};
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 use tokio::sync::mpsc;
 
 const EPOCH: Epoch = Epoch(7);
@@ -36,11 +37,17 @@ const EPOCH: Epoch = Epoch(7);
 struct Desk {
     next: Option<(StatusCode, Option<&'static str>, Vec<u8>)>,
     heard: Vec<(String, Vec<u8>)>,
+    /// It takes requests in and never answers.
+    hangs: bool,
 }
 
 type Shared = Arc<Mutex<Desk>>;
 
 async fn ingest(State(desk): State<Shared>, headers: HeaderMap, body: Bytes) -> Response {
+    let hangs = desk.lock().expect("no test panics while it holds this").hangs;
+    if hangs {
+        std::future::pending::<()>().await;
+    }
     let mut desk = desk.lock().expect("no test panics while it holds this");
     let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     desk.heard.push((kind.to_owned(), body.to_vec()));
@@ -104,7 +111,7 @@ async fn bench(addresses: &[AggregatorAddress]) -> Bench {
     let trust =
         Trust::new(mesh, open_delegation(&mesh, &root.public(), delegation, &Ed25519).expect("a working test machine"));
     let certificate = certify(agent, "a1", "alpha", mesh, &issuer).expect("a working test machine");
-    let aggregators = Aggregators::new(addresses).expect("a working test machine");
+    let aggregators = Aggregators::new(addresses, 0).expect("a working test machine");
     let uplink = Uplink::new(aggregators, store, Arc::new(key), mesh, certificate, (BootId(1), clock), metrics);
     let (jobs, jobs_seen) = mpsc::channel(4);
     let (tell, results) = mpsc::channel(4);
@@ -163,7 +170,7 @@ async fn a_certificate_other_than_the_pinned_one_is_never_spoken_to() {
     let pinned_otherwise = AggregatorAddress { pin: Some([0; 32]), ..aggregator.address.clone() };
     let unknown_authority = AggregatorAddress { pin: None, ..aggregator.address.clone() };
     for address in [pinned_otherwise, unknown_authority] {
-        let aggregators = Aggregators::new(std::slice::from_ref(&address)).unwrap();
+        let aggregators = Aggregators::new(std::slice::from_ref(&address), 0).unwrap();
         let refused = aggregators.post("/api/v1/ingest", CONTENT_TYPE, Vec::new()).await.unwrap_err();
         assert!(address.pin.is_none() || refused.why.contains("not the one that was pinned"), "{refused}");
         assert_eq!(bench(&[address]).await.upload().await, UploadResult::Unreachable);
@@ -183,4 +190,96 @@ async fn the_next_address_is_tried_and_the_one_that_answered_is_kept() {
         assert!(matches!(bench.upload().await, UploadResult::Acked { .. }));
     }
     assert_eq!((gone.desk.lock().unwrap().heard.len(), alive.desk.lock().unwrap().heard.len()), (1, 2));
+}
+
+impl Aggregator {
+    fn says(&self, status: StatusCode, wait: Option<&'static str>, body: Vec<u8>) {
+        self.desk.lock().expect("no test panics while it holds this").next = Some((status, wait, body));
+    }
+
+    fn heard(&self) -> usize {
+        self.desk.lock().expect("no test panics while it holds this").heard.len()
+    }
+}
+
+/// Uploads until `count` are acknowledged; each must be. Returns how long the slowest took.
+async fn slowest(bench: &mut Bench, count: u32) -> Duration {
+    let mut slowest = Duration::ZERO;
+    for _ in 0..count {
+        let clock = Clock::start();
+        assert!(matches!(bench.upload().await, UploadResult::Acked { .. }));
+        slowest = slowest.max(Duration::from_nanos(clock.mono().0));
+    }
+    slowest
+}
+
+#[tokio::test]
+async fn a_replica_that_accepts_and_hangs_holds_an_agent_up_once_and_not_for_long() {
+    let (hanging, alive) = (aggregator().await, aggregator().await);
+    hanging.desk.lock().unwrap().hangs = true;
+    alive.says(StatusCode::OK, None, answer(3));
+    let mut bench = bench(&[hanging.address.clone(), alive.address.clone()]).await;
+    let first = slowest(&mut bench, 1).await;
+    assert!(first < Duration::from_secs(10), "{first:?}");
+    let others = slowest(&mut bench, 20).await;
+    assert!(others < Duration::from_secs(1), "it is not asked again for a while: {others:?}");
+    assert_eq!(alive.heard(), 21);
+}
+
+#[tokio::test]
+async fn a_socket_that_nobody_accepts_from_is_passed_over_too() {
+    // The kernel completes the connection; TLS never begins.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = AggregatorAddress { url: format!("https://{}", silent.local_addr().unwrap()), pin: Some([0; 32]) };
+    let alive = aggregator().await;
+    alive.says(StatusCode::OK, None, answer(3));
+    let mut bench = bench(&[address, alive.address.clone()]).await;
+    let first = slowest(&mut bench, 1).await;
+    assert!(first < Duration::from_secs(10), "{first:?}");
+    assert!(slowest(&mut bench, 5).await < Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn refused_connections_and_broken_replicas_cost_nothing_that_anyone_sees() {
+    let (broken, alive) = (aggregator().await, aggregator().await);
+    broken.says(StatusCode::INTERNAL_SERVER_ERROR, None, Vec::new());
+    alive.says(StatusCode::OK, None, answer(3));
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let nobody = AggregatorAddress { url: format!("https://{nobody}"), pin: Some([0; 32]) };
+    let mut bench = bench(&[nobody, broken.address.clone(), alive.address.clone()]).await;
+    let slowest = slowest(&mut bench, 5).await;
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    assert_eq!(broken.heard(), 1, "it is avoided from then on");
+}
+
+#[tokio::test]
+async fn a_replica_that_is_about_to_end_sends_agents_to_the_next_one_at_once() {
+    let (leaving, alive) = (aggregator().await, aggregator().await);
+    leaving.says(StatusCode::SERVICE_UNAVAILABLE, Some("30"), br#"{"code":"shutting_down"}"#.to_vec());
+    alive.says(StatusCode::OK, None, answer(3));
+    let mut bench = bench(&[leaving.address.clone(), alive.address.clone()]).await;
+    let slowest = slowest(&mut bench, 3).await;
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+    assert_eq!((leaving.heard(), alive.heard()), (1, 3));
+}
+
+#[tokio::test]
+async fn when_all_replicas_are_about_to_end_their_wish_for_a_pause_is_kept() {
+    let leaving = aggregator().await;
+    leaving.says(StatusCode::SERVICE_UNAVAILABLE, Some("30"), br#"{"code":"shutting_down"}"#.to_vec());
+    let mut bench = bench(std::slice::from_ref(&leaving.address)).await;
+    assert_eq!(bench.upload().await, UploadResult::Busy { retry_after: Span::seconds(30) });
+}
+
+#[tokio::test]
+async fn agents_begin_with_different_replicas() {
+    let (one, other) = (aggregator().await, aggregator().await);
+    for aggregator in [&one, &other] {
+        aggregator.says(StatusCode::OK, None, answer(3));
+    }
+    for start in 0..10 {
+        let aggregators = Aggregators::new(&[one.address.clone(), other.address.clone()], start).unwrap();
+        aggregators.post("/api/v1/ingest", CONTENT_TYPE, Vec::new()).await.unwrap();
+    }
+    assert_eq!((one.heard(), other.heard()), (5, 5));
 }

@@ -4,17 +4,19 @@
 //! `UPDATE=1 cargo test -p everypath-protocol --test golden` writes files that do not exist yet; it never replaces one.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
+use everypath_protocol::batch::{BOOT_UNKNOWN, BatchHeader, BatchHeaderV1, Codec, Envelope, IngestAnswer};
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::cell::CellState;
-use everypath_protocol::codec::{decode, encode};
+use everypath_protocol::codec::{DecodeError, decode, encode};
 use everypath_protocol::id::{AgentId, BootId, Epoch, PublicKey, Seq, hex};
+use everypath_protocol::ledger::{ENTRY_BYTES_MAX, LedgerEntry};
 use everypath_protocol::member::{MemberRecord, Version};
 use everypath_protocol::record::{CellFlip, DropReason, Record};
 use everypath_protocol::row::Row;
-use everypath_protocol::sign::{Ed25519, SecretKey, Signed, Signer, open, seal};
+use everypath_protocol::sign::{Document, Ed25519, Refused, SecretKey, Signed, Signer, open, seal, sha256};
 use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 use everypath_protocol::token::{AggregatorAddress, JoinToken, TokenId, TokenSecret};
-use everypath_protocol::trust::{Certificate, Delegation, mesh_of};
+use everypath_protocol::trust::{Certificate, Delegation, Trust, mesh_of};
 use everypath_protocol::window::{ProbeKind, ProbeOutcome, Window};
 use std::path::Path;
 
@@ -107,4 +109,85 @@ fn tokens() {
     };
     let text = golden("token-1.hex", token.to_text().as_bytes());
     assert_eq!(JoinToken::from_text(std::str::from_utf8(&text).unwrap()), Ok(token));
+}
+
+#[test]
+fn a_block_of_one_refused_record_and_an_account() {
+    let rejected = block(Content::Dropped { count: 1, reason: DropReason::Rejected });
+    assert_eq!(Block::decode(&golden("block-1-rejected.hex", &rejected.encode())), Ok(rejected));
+    let entry = LedgerEntry {
+        epoch: Epoch(0x1122_3344_5566_7788),
+        last: Seq(4_711),
+        acked: Seq(4_000),
+        dropped: vec![(Seq(17), Seq(17)), (Seq(300), Seq(900))],
+        moved_from: Some(Seq(4_500)),
+    };
+    assert_eq!(decode(&golden("ledger-1.hex", &encode(&entry)), ENTRY_BYTES_MAX), Ok(entry));
+}
+
+#[test]
+fn an_answer_to_a_batch() {
+    let answer = IngestAnswer { acked: Seq(4_711), next_sync_ms: 1_500, received_at: UnixTime(1_767_225_600_000_000) };
+    let text = golden("ingest-answer-1.hex", &serde_json::to_vec(&answer).unwrap());
+    assert_eq!(serde_json::from_slice::<IngestAnswer>(&text).unwrap(), answer);
+}
+
+/// The parts of a batch of one block, signed with this header.
+fn envelope<H: Document>(header: impl FnOnce(AgentId, [u8; 32]) -> H) -> (Envelope, Trust) {
+    let (root, issuer, agent) =
+        (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[2; 32]), SecretKey::from_seed(&[3; 32]));
+    let mesh = mesh_of(&root.public());
+    let delegation = seal(Delegation { version: 1, issuers: vec![issuer.public()], config: Vec::new() }, mesh, &root);
+    let certificate = Certificate {
+        agent: agent.public().into(),
+        name: "alpha-1".to_owned(),
+        site: "alpha".to_owned(),
+        serial: 77,
+        not_before: UnixTime(1_767_225_600_000_000),
+        not_after: UnixTime(1_769_817_600_000_000),
+    };
+    let certificate = seal(certificate, mesh, &issuer).signed().clone();
+    let body = block(Content::Dropped { count: 300, reason: DropReason::BufferFull }).encode();
+    let header = seal(header(agent.public().into(), sha256(&[&body])), mesh, &agent).signed().clone();
+    (Envelope { header, certificate, codec: Codec::Plain, body }, Trust::new(mesh, delegation))
+}
+
+const EPOCH: Epoch = Epoch(0x1122_3344_5566_7788);
+const SENT: Now = Now { mono: MonoTime(12_345_678_901), wall: UnixTime(1_767_225_600_000_000) };
+
+#[test]
+fn a_batch_of_the_version_before_is_read_and_one_of_a_later_version_is_refused_as_such() {
+    let (old, trust) = envelope(|agent, body_hash| BatchHeaderV1 {
+        agent,
+        epoch: EPOCH,
+        first: Seq(41),
+        count: 300,
+        body_hash,
+        sent_at: SENT.wall,
+    });
+    let read: Envelope = decode(&golden("envelope-header-1.hex", &encode(&old)), 8_192).unwrap();
+    assert_eq!(read, old);
+    let opened = read.open(&trust, &Ed25519).unwrap();
+    assert_eq!((opened.header.boot, opened.header.sent.mono), (BOOT_UNKNOWN, MonoTime(0)));
+    assert_eq!((opened.header.first, opened.header.sent.wall), (Seq(41), SENT.wall));
+
+    let header = |agent, body_hash| BatchHeader {
+        agent,
+        epoch: EPOCH,
+        first: Seq(41),
+        count: 300,
+        body_hash,
+        boot: BootId(7),
+        sent: SENT,
+    };
+    let (current, trust) = envelope(header);
+    let read: Envelope = decode(&golden("envelope-header-2.hex", &encode(&current)), 8_192).unwrap();
+    assert_eq!(read, current);
+    let opened = read.open(&trust, &Ed25519).unwrap();
+    assert_eq!((opened.header.boot, opened.header.sent), (BootId(7), SENT));
+
+    let mut later = current;
+    later.header.version = 3;
+    let refused = later.open(&trust, &Ed25519).unwrap_err();
+    assert_eq!(refused, Refused::Unreadable(DecodeError::UnknownVersion(3)));
 }

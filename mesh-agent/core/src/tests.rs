@@ -3,6 +3,7 @@
 
 mod agent;
 mod bench;
+mod clocks;
 mod exchange;
 mod limits;
 mod membership;

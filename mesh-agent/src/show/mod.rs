@@ -1,11 +1,13 @@
 //! What the terminal shows: asks the running agent's loopback page, found through its data directory.
 
+pub mod buffer;
 pub mod matrix;
 pub mod state;
 
 use crate::files::{self, FileError};
 use crate::run::{ADDRESSES_FILE, Addresses};
-use crate::status::json::StateJson;
+use crate::status::json::{BufferJson, StateJson};
+use crate::store::{OpenStoreError, Store};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -37,6 +39,9 @@ pub enum ShowError {
     /// See there.
     #[error(transparent)]
     File(#[from] FileError),
+    /// See there.
+    #[error(transparent)]
+    Buffer(#[from] OpenStoreError),
 }
 
 /// What the agent of `data_dir` says of itself.
@@ -46,6 +51,23 @@ pub enum ShowError {
 pub async fn fetch_state(data_dir: &Path) -> Result<StateJson, ShowError> {
     let (address, text) = fetch(data_dir, "/state").await?;
     serde_json::from_str(&text).map_err(|why| ShowError::BadAnswer { address, why: why.to_string() })
+}
+
+/// How the buffer of the agent of `data_dir` stands: as the running agent says, or as its file says if none runs.
+///
+/// # Errors
+/// See [`ShowError`].
+pub async fn fetch_buffer(data_dir: &Path) -> Result<BufferJson, ShowError> {
+    match fetch(data_dir, "/buffer").await {
+        Ok((address, text)) => {
+            serde_json::from_str(&text).map_err(|why| ShowError::BadAnswer { address, why: why.to_string() })
+        }
+        Err(ShowError::NotRunning { .. }) => {
+            let (report, file) = Store::report_of(data_dir)?;
+            Ok(BufferJson { report, file, running: None })
+        }
+        Err(other) => Err(other),
+    }
 }
 
 /// One path of the page of the agent of `data_dir`.

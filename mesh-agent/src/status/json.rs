@@ -3,9 +3,12 @@
 use crate::clock;
 use crate::net::supervisor::Listening;
 use crate::probe::privilege::Privileges;
+use crate::store::DiskState;
+use crate::store::inspect::{BufferReport, FileReport};
 use crate::text::rfc3339;
 use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::id::{AgentId, MeshId};
+use everypath_protocol::record::DropReason;
 use everypath_protocol::time::UnixTime;
 use everypath_protocol::window::NotMeasured;
 use mesh_agent_core::matrix::{MemberView, View};
@@ -30,6 +33,8 @@ pub struct About {
     pub not_after: UnixTime,
     /// Where results go.
     pub aggregators: Vec<String>,
+    /// Most bytes of results that may wait.
+    pub buffer_bytes_max: u64,
 }
 
 /// The whole answer.
@@ -73,6 +78,43 @@ pub struct StateJson {
     pub not_measured: BTreeMap<String, u32>,
     /// When an aggregator last acknowledged something.
     pub acked_at: Option<String>,
+}
+
+/// What `/buffer` says.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BufferJson {
+    /// What the file says.
+    pub report: BufferReport,
+    /// The file and the disk around it.
+    pub file: FileReport,
+    /// What only a running agent knows.
+    pub running: Option<RunningBufferJson>,
+}
+
+/// What only a running agent knows of its buffer.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct RunningBufferJson {
+    /// Most bytes that may wait.
+    pub bytes_max: u64,
+    /// Records given up since the start, by reason.
+    pub dropped: BTreeMap<String, u64>,
+    /// Bytes of results that are only in memory, because the disk has not confirmed them.
+    pub unpersisted_bytes: u64,
+    /// Writing fails, for this reason, and is tried again.
+    pub failing: Option<String>,
+}
+
+impl RunningBufferJson {
+    /// Puts together what is known.
+    pub fn new(view: &View, about: &About, state: &DiskState) -> Self {
+        let reasons = DropReason::ALL.into_iter().zip(view.dropped_by_reason);
+        Self {
+            bytes_max: about.buffer_bytes_max,
+            dropped: reasons.map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
+            unpersisted_bytes: view.unpersisted_bytes,
+            failing: state.failing.clone(),
+        }
+    }
 }
 
 /// What this host allows.
@@ -211,7 +253,18 @@ pub fn view_metrics(view: &View) -> String {
     gauge("epochs", "Streams that are not drained", count(view.epochs.len()));
     gauge("buffered_bytes", "Bytes of results that wait for an aggregator", view.buffered_bytes);
     gauge("dropped_records", "Records given up since the start, each noted", view.dropped_records);
+    gauge(
+        "unpersisted_blocks",
+        "Blocks handed to the disk and not confirmed, at most 64",
+        count(view.unpersisted_blocks),
+    );
+    gauge("unpersisted_bytes", "Bytes of those, which are only in memory, at most 4194304", view.unpersisted_bytes);
     let waiting = view.epochs.iter().map(|epoch| epoch.last.0.saturating_sub(epoch.acked.0)).sum();
     gauge("unacknowledged_records", "Records that no aggregator has acknowledged", waiting);
+    let name = "everypath_agent_dropped_records_by_reason";
+    let _ = writeln!(text, "# HELP {name} Records given up since the start, by reason\n# TYPE {name} gauge");
+    for (reason, count) in DropReason::ALL.into_iter().zip(view.dropped_by_reason) {
+        let _ = writeln!(text, "{name}{{reason=\"{}\"}} {count}", reason.name());
+    }
     text
 }

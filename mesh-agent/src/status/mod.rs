@@ -15,7 +15,7 @@ use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::get;
 use everypath_protocol::ledger::Ledger;
-use json::{About, StateJson};
+use json::{About, BufferJson, RunningBufferJson, StateJson};
 use mesh_agent_core::matrix::View;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -93,7 +93,8 @@ pub fn router(page: Page) -> Router {
         .route("/metrics", get(metrics))
         .route("/state", get(state))
         .route("/ledger", get(ledger))
-        .fallback(async || (StatusCode::NOT_FOUND, "this page has /healthz, /metrics, /state and /ledger\n"))
+        .route("/buffer", get(buffer))
+        .fallback(async || (StatusCode::NOT_FOUND, "this page has /healthz, /metrics, /state, /ledger and /buffer\n"))
         .with_state(page)
         .layer(middleware::from_fn(only_own_names))
 }
@@ -155,6 +156,23 @@ async fn state(State(page): State<Page>) -> Response {
             Json(StateJson::new(&view, &page.about, &listening, &privileges)).into_response()
         }
         Err(busy) => busy,
+    }
+}
+
+async fn buffer(State(page): State<Page>) -> Response {
+    let view = match view(&page).await {
+        Ok(view) => view,
+        Err(busy) => return busy,
+    };
+    match tokio::time::timeout(ANSWER_MAX, page.store.report()).await {
+        Ok(Ok(report)) => {
+            let state = page.store.news().state.borrow().clone();
+            let running = Some(RunningBufferJson::new(&view, &page.about, &state));
+            Json(BufferJson { report, file: page.store.file_report(), running }).into_response()
+        }
+        Ok(Err(_)) | Err(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the buffer did not answer within 2 seconds\n").into_response()
+        }
     }
 }
 

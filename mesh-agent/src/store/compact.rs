@@ -12,7 +12,8 @@ use std::panic::AssertUnwindSafe;
 const FILE_BYTES_MIN: u64 = 8 * 1024 * 1024;
 /// The file must be this many times what lives in it.
 const TIMES_LIVE: u64 = 4;
-/// Moving what lives is what takes time: this much takes about a second on a slow disk.
+/// Moving what lives is what takes time; with this limit it is a second or two on a slow disk, during which blocks wait in
+/// memory.
 const LIVE_BYTES_MAX: u64 = 32 * 1024 * 1024;
 /// It is looked at this often at most.
 const PAUSE: Span = Span::seconds(60);

@@ -2,6 +2,7 @@
 
 use crate::store::file::{self, OpenStoreError, Place};
 use crate::store::load;
+use crate::store::mend::begin_of;
 use crate::store::reserve::RESERVE_FILE;
 use crate::store::tables::{
     self, BLOCKS, Blocks, LEDGER, META, QUARANTINE, RESET_AT, RESET_LOST, RESET_SAVED, TransactionError, account,
@@ -45,7 +46,7 @@ pub struct BufferReport {
 /// One stream.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EpochReport {
-    /// Which, in hexadecimal.
+    /// Which. As text: it is larger than JavaScript can hold.
     pub epoch: String,
     /// Last number stored.
     pub last: u64,
@@ -152,7 +153,8 @@ fn epoch_report(
     oldest: &mut Option<UnixTime>,
 ) -> Result<EpochReport, TransactionError> {
     let (mut count, mut bytes, mut own_oldest) = (0, 0, None);
-    for row in blocks.range((entry.epoch.0, entry.acked.0 + 1)..=(entry.epoch.0, entry.last.0))? {
+    let begin = begin_of(blocks, entry.epoch, entry.acked)?;
+    for row in blocks.range((entry.epoch.0, begin.0)..=(entry.epoch.0, entry.last.0))? {
         let (_, encoded) = row?;
         count += 1;
         bytes += size(encoded.value());
@@ -207,7 +209,7 @@ impl Verification {
 
 fn check_epoch(blocks: &Blocks<'_>, entry: &LedgerEntry, found: &mut Verification) -> Result<(), TransactionError> {
     let epoch = entry.epoch;
-    let mut next = entry.acked.next();
+    let mut next = begin_of(blocks, epoch, entry.acked)?;
     for row in blocks.range((epoch.0, next.0)..=(epoch.0, entry.last.0))? {
         let (key, bytes) = row?;
         let key = key.value().1;

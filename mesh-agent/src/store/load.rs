@@ -1,7 +1,7 @@
 //! What the file says when it is opened.
 
-use crate::store::mend::{Mender, Whole};
-use crate::store::tables::{INCARNATION, LEDGER, MEMBERS, META, ORDER, TransactionError, account};
+use crate::store::mend::{Mender, Whole, begin_of};
+use crate::store::tables::{BLOCKS, INCARNATION, LEDGER, MEMBERS, META, ORDER, TransactionError, account};
 use crate::store::{Opened, ops};
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::codec;
@@ -31,7 +31,8 @@ pub(crate) fn load(txn: &WriteTransaction, mender: &Mender) -> Result<Loaded, Tr
     let mut resume = Resume::default();
     let mut damaged = 0;
     for entry in &accounts {
-        let whole = mender.whole(txn, entry.epoch, entry.acked.next(), entry.last)?;
+        let begin = begin_of(&txn.open_table(BLOCKS)?, entry.epoch, entry.acked)?;
+        let whole = mender.whole(txn, entry.epoch, begin, entry.last)?;
         damaged += whole.damaged;
         resume.epochs.push(resumed(entry, &whole));
     }

@@ -88,6 +88,13 @@ impl Mender {
     }
 }
 
+/// Where what waits begins: an acknowledgement within a block leaves the block whole.
+pub(crate) fn begin_of(blocks: &Blocks<'_>, epoch: Epoch, acked: Seq) -> Result<Seq, TransactionError> {
+    let before = blocks.range((epoch.0, 0)..=(epoch.0, acked.0))?.next_back().transpose()?;
+    let before = before.and_then(|(_, bytes)| Block::decode(bytes.value()).ok());
+    Ok(before.filter(|block| block.last() > acked).map_or_else(|| acked.next(), |block| block.first))
+}
+
 type Readable = Vec<(Block, Vec<u8>)>;
 
 /// Blocks of the stretch that can be read and follow each other, and the keys of those that cannot be used.

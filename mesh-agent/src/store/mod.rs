@@ -166,7 +166,10 @@ impl Store {
     /// # Errors
     /// [`OpenStoreError`] if the file is in use, or the disk refuses.
     pub fn open(dir: &Path, boot: BootId, clock: Clock, metrics: &Metrics) -> Result<(Self, Opened), OpenStoreError> {
-        let place = Place::real(dir);
+        Self::open_at(Place::real(dir), boot, clock, metrics)
+    }
+
+    fn open_at(place: Place, boot: BootId, clock: Clock, metrics: &Metrics) -> Result<(Self, Opened), OpenStoreError> {
         let (worker, opened) = worker::Worker::open(place.clone(), boot, clock, metrics.clone())?;
         let (orders, waiting) = mpsc::channel(ORDERS_MAX);
         let (marks, persisted) = watch::channel(PersistedMarks::new());

@@ -1,3 +1,9 @@
+mod damage;
+mod power;
+mod refusal;
+mod shadow;
+mod sim;
+
 use super::*;
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::cell::CellState;

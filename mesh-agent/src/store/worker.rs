@@ -4,7 +4,8 @@
 //!    anew, because redb's handle is of no use after an error.
 //! 2. Meanwhile what needs no writing goes on: stretches that are whole on disk and that no waiting change alters can be
 //!    read, accounts can be asked for, and the process can end. So results that are on disk are still sent.
-//! 3. On a full disk the reserve is given up and acknowledgements are let through first, because they make room.
+//! 3. On a full disk acknowledgements are let through first, because they make room. The reserve is given up for them, and
+//!    what is left of it taken back at once.
 
 use crate::clock::Clock;
 use crate::metrics::Metrics;
@@ -318,11 +319,6 @@ impl Worker {
         let space = self.place.disk.space(&self.place.dir).ok();
         if why.is_full() || space.is_some_and(|space| space.free < FULL_BELOW) {
             self.metrics.store_disk_full.inc();
-            if self.make_room(true) {
-                tracing::warn!(
-                    "the disk is full; the reserve of the buffer was given up so that it can forget what is acknowledged"
-                );
-            }
             self.commit_acknowledgements();
         }
     }
@@ -333,6 +329,7 @@ impl Worker {
         if discards.is_empty() {
             return;
         }
+        reserve::give_up(&self.place);
         let tried =
             self.reopen(None).and_then(|()| self.transact(|worker, txn| worker.perform_all(txn, discards.iter())));
         match tried {
@@ -340,6 +337,8 @@ impl Worker {
             Err(_) => self.queue.put_back(discards),
         }
         self.database = None;
+        // New blocks must not take the room of the next acknowledgement.
+        reserve::take_back(&self.place);
     }
 
     fn recover(&mut self) {
@@ -378,7 +377,7 @@ impl Worker {
     }
 
     /// Room, reserve, size.
-    fn care(&mut self, now: MonoTime) {
+    pub(crate) fn care(&mut self, now: MonoTime) {
         self.cared_at = now;
         self.space = self.place.disk.space(&self.place.dir).ok();
         self.is_low = self.space.is_some_and(|space| space.is_low(self.is_low));
@@ -397,6 +396,14 @@ impl Worker {
 
     pub(crate) fn state(&self) -> DiskState {
         DiskState { is_low: self.is_low, failing: self.failing.as_ref().map(|failing| failing.why.clone()) }
+    }
+
+    /// Compacts now, for tests of what can go wrong meanwhile.
+    #[cfg(test)]
+    pub(crate) fn compact_now(&mut self) {
+        if self.database.as_mut().is_some_and(|database| database.compact().is_err()) {
+            self.database = None;
+        }
     }
 
     fn let_go(&mut self) {
