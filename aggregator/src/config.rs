@@ -139,14 +139,18 @@ impl Config {
         if !url.is_empty() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
             values.reject("database.url", "must begin with postgres://; leave it empty for SQLite");
         }
-        let config = match key_file {
+        let config = match key_file.clone() {
             Some(key_file) if !url.is_empty() => {
                 Self { database: Some(Database { url, key_file, connections, migrate }), ..config }
             }
             _ => {
+                if key_file.is_some() {
+                    let why = "there is no `database.url`; without it everything is in a SQLite file of this host alone, and nothing is shared";
+                    values.reject("database.key_file", why);
+                }
                 if !url.is_empty() {
                     let why = "replicas share keys in the database, sealed with a key from a file; make one by `aggregator keygen FILE` and set `database.key_file`";
-                    values.reject("database.url", why);
+                    values.reject("database.key_file", why);
                 }
                 config
             }

@@ -40,6 +40,7 @@ enum Message {
     Snapshot(oneshot::Sender<Bytes>),
     Picture(oneshot::Sender<Picture>),
     Roster(oneshot::Sender<(u64, Vec<AgentId>)>),
+    Knows { agents: Vec<AgentId>, answer: oneshot::Sender<bool> },
     Join(oneshot::Sender<(Bytes, broadcast::Receiver<Bytes>)>),
     FetchAgain(oneshot::Sender<Bytes>),
     Dirty(oneshot::Sender<Vec<LatestRow>>),
@@ -117,6 +118,14 @@ impl Hub {
     /// [`Gone`].
     pub async fn roster(&self) -> Result<(u64, Vec<AgentId>), Gone> {
         self.ask(Message::Roster).await
+    }
+
+    /// Whether all of these are members as far as the matrix knows.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn knows(&self, agents: Vec<AgentId>) -> Result<bool, Gone> {
+        self.ask(|answer| Message::Knows { agents, answer }).await
     }
 
     /// A first frame that says where the live frames are, and all frames from there on.
@@ -206,6 +215,9 @@ impl Owner {
             }
             Message::Roster(answer) => {
                 let _ = answer.send((self.matrix.generation(), self.matrix.agents().to_vec()));
+            }
+            Message::Knows { agents, answer } => {
+                let _ = answer.send(agents.iter().all(|agent| self.matrix.is_member(agent)));
             }
             Message::Join(answer) => {
                 let hello = Frame::Heartbeat.encode(self.moment()).into();

@@ -3,7 +3,9 @@
 use crate::app::{App, Shared};
 use crate::auth;
 use crate::store::StoreError;
+use futures::future::BoxFuture;
 use std::time::Duration;
+use tokio::task::{JoinError, JoinSet};
 use tokio::time::{MissedTickBehavior, interval};
 use tokio_util::sync::CancellationToken;
 
@@ -14,7 +16,7 @@ const LEAD_EVERY: Duration = Duration::from_secs(4);
 /// How late a change that another replica stored is shown here, at most and beside what the database takes.
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 /// Agents that joined elsewhere and have not sent anything yet.
-const REFRESH_EVERY: Duration = Duration::from_secs(30);
+const REFRESH_EVERY: Duration = Duration::from_secs(10);
 /// A pair's minute is written about twice: when it is half over, and when it is whole.
 const ROLL_UP_EVERY: Duration = Duration::from_secs(30);
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
@@ -22,33 +24,42 @@ const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// Steps of one run; what is left is done in the next.
 const STEPS_MAX: u32 = 1_000;
 
-/// Runs all jobs until `stop`.
-pub async fn run(app: Shared, stop: CancellationToken) {
-    tokio::join!(
-        every(LEAD_EVERY, &stop, "lead", &app, async || app.replica.renew(&app).await),
-        every(KEEP_LATEST_EVERY, &stop, "keep_latest", &app, async || keep_latest(&app).await),
-        every(ROLL_UP_EVERY, &stop, "roll_up", &app, async || roll_up(&app).await),
-        every(UPKEEP_EVERY, &stop, "upkeep", &app, async || app.retention.run(&app).await),
-        every(SWEEP_EVERY, &stop, "sweep_people", &app, async || sweep_people(&app).await),
-        async {
-            // A file has one process on it, and that knows what it stored.
-            if app.store.is_shared() {
-                tokio::join!(
-                    every(FOLLOW_EVERY, &stop, "follow", &app, async || follow(&app).await),
-                    every(REFRESH_EVERY, &stop, "refresh", &app, async || app.refresh_agents().await),
-                );
-            }
-        },
-    );
+/// What is done again and again.
+type Job = fn(Shared) -> BoxFuture<'static, Result<(), StoreError>>;
+
+/// Begins all jobs; they go on until `stop`. Each is a task of its own: a step of the sums is a second of work at times, and
+/// neither requests nor the lease may wait for it.
+pub fn start(app: &Shared, stop: &CancellationToken) -> JoinSet<()> {
+    let mut jobs: Vec<(Duration, &'static str, Job)> = vec![
+        (LEAD_EVERY, "lead", |app| Box::pin(async move { app.replica.renew(&app).await })),
+        (KEEP_LATEST_EVERY, "keep_latest", |app| Box::pin(async move { keep_latest(&app).await })),
+        (ROLL_UP_EVERY, "roll_up", |app| Box::pin(async move { roll_up(&app).await })),
+        (UPKEEP_EVERY, "upkeep", |app| Box::pin(async move { app.retention.run(&app).await })),
+        (SWEEP_EVERY, "sweep_people", |app| Box::pin(async move { sweep_people(&app).await })),
+    ];
+    // A file has one process on it, and that knows what it stored.
+    if app.store.is_shared() {
+        jobs.push((FOLLOW_EVERY, "follow", |app| Box::pin(async move { follow(&app).await })));
+        jobs.push((REFRESH_EVERY, "refresh", |app| Box::pin(async move { app.refresh_agents().await })));
+    }
+    let mut tasks = JoinSet::new();
+    for (period, name, job) in jobs {
+        tasks.spawn(every(period, stop.clone(), name, app.clone(), job));
+    }
+    tasks
 }
 
-async fn every(
-    period: Duration,
-    stop: &CancellationToken,
-    name: &'static str,
-    app: &App,
-    job: impl AsyncFn() -> Result<(), StoreError>,
-) {
+/// Waits for a job that panics, which happens only by a mistake in it. Those that end in order are not told of.
+pub async fn panicked(tasks: &mut JoinSet<()>) -> JoinError {
+    while let Some(ended) = tasks.join_next().await {
+        if let Err(error) = ended {
+            return error;
+        }
+    }
+    std::future::pending().await
+}
+
+async fn every(period: Duration, stop: CancellationToken, name: &'static str, app: Shared, job: Job) {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -56,7 +67,7 @@ async fn every(
             () = stop.cancelled() => return,
             _ = ticks.tick() => {}
         }
-        match job().await {
+        match job(app.clone()).await {
             Ok(()) => {}
             Err(StoreError::LeaseLost) => tracing::info!(job = name, "another replica does this job by now"),
             Err(error) => {

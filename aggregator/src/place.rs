@@ -49,7 +49,8 @@ impl Place {
 pub async fn open(config: &Config, may_make: bool) -> anyhow::Result<Store> {
     match &config.database {
         Some(database) => {
-            let options = options(database);
+            // Only what serves changes the schema: a newer command beside older replicas must not.
+            let options = PgOptions { migrate: database.migrate && may_make, ..options(database) };
             Store::open_postgres(&database.url, options).await.context("while opening the database of database.url")
         }
         None if may_make => Store::open_sqlite(&config.data_dir).await.context("while opening the database"),

@@ -8,7 +8,8 @@ use crate::app::App;
 use crate::store::{JournalEntry, Lease, ReplicaId, StoreError};
 use aggregator_core::follow::Follower;
 use everypath_protocol::id::AgentId;
-use everypath_protocol::time::Span;
+use everypath_protocol::record::Record;
+use everypath_protocol::time::{MonoTime, Span, UnixTime};
 use std::collections::BTreeSet;
 use std::sync::Mutex;
 use tokio::sync::watch;
@@ -26,12 +27,18 @@ pub struct Replica {
     lease: watch::Sender<Option<Lease>>,
     /// Between two polls; never locked across one.
     follower: Mutex<Follower>,
+    refreshed_at: Mutex<Option<MonoTime>>,
 }
 
 impl Replica {
     /// The process `id`, which has read everything up to `head` of the journal.
     pub fn new(id: ReplicaId, head: i64) -> Self {
-        Self { id, lease: watch::Sender::new(None), follower: Mutex::new(Follower::new(head)) }
+        Self {
+            id,
+            lease: watch::Sender::new(None),
+            follower: Mutex::new(Follower::new(head)),
+            refreshed_at: Mutex::new(None),
+        }
     }
 
     /// The lease, while this process leads.
@@ -50,7 +57,10 @@ impl Replica {
         app.metrics.is_leader.set(i64::from(lease.is_some()));
         match (before, lease) {
             (None, Some(lease)) => tracing::info!(term = lease.term, "this replica does the jobs now"),
-            (Some(_), None) => tracing::info!("another replica does the jobs now, or the database cannot be asked"),
+            (Some(_), None) if renewed.is_err() => {
+                tracing::warn!("the database cannot be asked, so this replica no longer does the jobs");
+            }
+            (Some(_), None) => tracing::info!("another replica does the jobs now"),
             (None, None) | (Some(_), Some(_)) => {}
         }
         renewed.map(drop)
@@ -86,7 +96,9 @@ impl Replica {
         };
         let theirs = entries.into_iter().filter(|entry| entry.origin != self.id && fresh.contains(&entry.id));
         let theirs: Vec<JournalEntry> = theirs.collect();
-        self.refresh_if_new(app, &theirs).await?;
+        for entry in &theirs {
+            self.refresh_if_new(app, entry.source, &entry.news).await?;
+        }
         for JournalEntry { source, news, .. } in theirs {
             app.metrics.rows_followed.inc_by(news.len() as u64);
             app.hub.apply(source, news).await.map_err(|_| StoreError::Closed)?;
@@ -94,15 +106,36 @@ impl Replica {
         Ok(is_full)
     }
 
-    /// An agent that joined at another replica is met here in its first batch.
-    async fn refresh_if_new(&self, app: &App, entries: &[JournalEntry]) -> Result<(), StoreError> {
-        let sources: BTreeSet<AgentId> = entries.iter().map(|entry| entry.source).collect();
-        if sources.is_empty() {
+    /// An agent that joined at another replica is met here in its first batch, or as the target of somebody's. The matrix leaves
+    /// out whom it does not know, so it is told before.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the list cannot be read.
+    pub async fn refresh_if_new(
+        &self,
+        app: &App,
+        source: AgentId,
+        news: &[(Record, UnixTime)],
+    ) -> Result<(), StoreError> {
+        let target = |(record, _): &(Record, UnixTime)| match record {
+            Record::Window(window) => window.target,
+            Record::Flip(flip) => flip.target,
+        };
+        let named: BTreeSet<AgentId> = news.iter().map(target).chain([source]).collect();
+        let is_known = app.hub.knows(named.into_iter().collect()).await.map_err(|_| StoreError::Closed)?;
+        if is_known || !self.may_refresh(app.clock.mono()) {
             return Ok(());
         }
-        let (_, known) = app.hub.roster().await.map_err(|_| StoreError::Closed)?;
-        let known: BTreeSet<AgentId> = known.into_iter().collect();
-        if sources.is_subset(&known) { Ok(()) } else { app.refresh_agents().await }
+        app.refresh_agents().await
+    }
+
+    fn may_refresh(&self, now: MonoTime) -> bool {
+        let mut refreshed_at = self.refreshed_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let may = refreshed_at.is_none_or(|before| now.since(before) >= REFRESH_PAUSE);
+        if may {
+            *refreshed_at = Some(now);
+        }
+        may
     }
 
     fn follower(&self) -> std::sync::MutexGuard<'_, Follower> {
@@ -111,4 +144,6 @@ impl Replica {
 }
 
 /// An answer of this many entries is taken for one that was cut off.
-const JOURNAL_FULL: usize = 500;
+const JOURNAL_FULL: usize = 200;
+/// The list of members is read again for somebody unknown at most this often: anybody's batch can name made-up targets.
+const REFRESH_PAUSE: Span = Span::seconds(1);

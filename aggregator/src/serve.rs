@@ -63,7 +63,7 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
             app.draining.cancel();
             handles.iter().for_each(|handle| handle.graceful_shutdown(Some(SHUTDOWN_MAX)));
         };
-        tokio::join!(jobs::run(app.clone(), stop.clone()), ending);
+        ending.await;
         // The listeners are what is waited for; they end when the last request does.
         std::future::pending::<()>().await;
     };
@@ -71,11 +71,13 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
         bound.write(&data_dir)?;
         welcome(&app, &bound, preset_password).await
     };
+    let mut jobs = jobs::start(&app, &stop);
     let serving = async {
         tokio::select! {
             served = servers => served.map(drop).context("while serving"),
             () = background => Ok(()),
-            // Whatever starts this program starts it again; without these two it only looks as if it ran.
+            // Whatever starts this program starts it again; without these three it only looks as if it ran.
+            error = jobs::panicked(&mut jobs) => Err(anyhow::anyhow!("a background job has ended: {error}; this is a bug")),
             () = app.store.ended() => Err(anyhow::anyhow!("the task that writes the database has ended; this is a bug")),
             () = app.hub.ended() => Err(anyhow::anyhow!("the task that owns the matrix has ended; this is a bug")),
         }

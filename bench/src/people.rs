@@ -49,7 +49,7 @@ impl Member {
 pub(crate) fn key(seed: u64, number: usize) -> SecretKey {
     let mut bytes = [0; 32];
     for (place, chunk) in bytes.chunks_mut(8).enumerate() {
-        chunk.copy_from_slice(&mix64(mix64(seed ^ number as u64) ^ place as u64).to_le_bytes());
+        chunk.copy_from_slice(&mix64(mix64(mix64(seed) ^ number as u64) ^ place as u64).to_le_bytes());
     }
     SecretKey::from_seed(&bytes)
 }

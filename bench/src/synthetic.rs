@@ -81,7 +81,7 @@ pub(crate) fn fleet(agents: &[AgentId], targets: usize, seed: u64) -> Vec<Source
     let mut fleet = Vec::with_capacity(agents.len());
     for place in 0..agents.len() {
         let others = (1..agents.len()).map(|step| agents[(place + step) % agents.len()]).take(targets).collect();
-        fleet.push(Source::new(others, mix64(seed ^ place as u64)));
+        fleet.push(Source::new(others, mix64(mix64(seed) ^ place as u64)));
     }
     fleet
 }

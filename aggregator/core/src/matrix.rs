@@ -77,6 +77,11 @@ impl Matrix {
         &self.agents
     }
 
+    /// Whether an agent has a row and a column.
+    pub fn is_member(&self, agent: &AgentId) -> bool {
+        self.places.contains_key(agent)
+    }
+
     /// Takes the whole list of agents, oldest first. What is known of those that stay, stays.
     pub fn set_agents(&mut self, agents: Vec<AgentId>) {
         if agents == self.agents {

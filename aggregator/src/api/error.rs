@@ -92,6 +92,12 @@ impl ApiError {
         busy.retry_after(RETRY_AFTER_S)
     }
 
+    /// Not here any more: whoever knows another replica goes there at once.
+    pub fn shutting_down() -> Self {
+        let detail = "This aggregator ends; nothing was done. Ask another one, or this one in a while.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", detail).retry_after(RETRY_AFTER_S)
+    }
+
     /// Says when to try again.
     pub fn retry_after(self, seconds: u64) -> Self {
         Self { retry_after_s: Some(seconds), ..self }

@@ -71,6 +71,9 @@ pub async fn ingest(
 }
 
 async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, UnixTime), ApiError> {
+    if app.is_draining() {
+        return Err(ApiError::shutting_down());
+    }
     let envelope = envelope(headers, &body)?;
     let opened = envelope.open(app.mesh.trust(), &Ed25519).map_err(refused)?;
     let agent = opened.header.agent;
@@ -89,6 +92,9 @@ async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, 
     let mut ingested = app.store.ingest(batch).await.map_err(not_stored)?;
     if ingested.is_new_agent {
         app.refresh_agents().await?;
+    }
+    if app.store.is_shared() {
+        app.replica.refresh_if_new(app, agent, &ingested.news).await?;
     }
     app.hub.apply(agent, std::mem::take(&mut ingested.news)).await?;
     Ok((ingested, received_at))

@@ -30,12 +30,12 @@ pub enum StoreError {
     #[error("another replica does this by now")]
     LeaseLost,
     /// The database refused. What was begun is undone.
-    #[error("the database failed while {doing}: {source}")]
+    #[error("the database failed while {doing}: {cause}")]
     Database {
         /// What was being done.
         doing: &'static str,
-        /// What the database said.
-        source: sqlx::Error,
+        /// What the database said; told above, and so not as a source that would be told again.
+        cause: sqlx::Error,
     },
     /// The database holds something that cannot be.
     #[error("the database holds {0} that cannot be read; was it changed by hand or by a newer version?")]

@@ -14,7 +14,7 @@ const IDLE_MAX: Duration = Duration::from_secs(600);
 /// replicas take a missing number of the journal for one that was rolled back. Compiling plans costs more than it saves in
 /// statements this short.
 const SESSION: &str = "set statement_timeout = '30s'; set lock_timeout = '5s'; \
-    set idle_in_transaction_session_timeout = '30s'; set timezone = 'UTC'; set jit = off; \
+    set idle_in_transaction_session_timeout = '10s'; set timezone = 'UTC'; set jit = off; \
     set application_name = 'everypath'; set client_min_messages = 'warning'";
 
 /// How to use the server.

@@ -68,7 +68,7 @@ pub(super) fn store_error(doing: &'static str, source: sqlx::Error) -> StoreErro
             tracing::warn!(doing, error = %source, "the database is away or busy");
             StoreError::Busy
         }
-        Failure::Data | Failure::NoPartition | Failure::Other => StoreError::Database { doing, source },
+        Failure::Data | Failure::NoPartition | Failure::Other => StoreError::Database { doing, cause: source },
     }
 }
 

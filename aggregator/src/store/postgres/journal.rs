@@ -18,6 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 const ENTRIES_MAX: i64 = 256;
 /// Rows are alike, so the fastest level already makes a quarter of them.
 const LEVEL: i32 = 1;
+/// Bytes of entries that the matrix of a start is told again, the newest of them: some 500,000 rows. What is older is in
+/// `latest`.
+const REPLAY_BYTES_MAX: i64 = 4 * 1024 * 1024;
 /// A replica that begins with an empty journal looks back this far: what is under way may still become visible below the head.
 const LOOK_BACK: i64 = 500;
 
@@ -128,8 +131,10 @@ impl PgStore {
         since: UnixTime,
     ) -> Result<Vec<SampleRow>, StoreError> {
         const DOING: &str = "reading recent samples";
-        let first = sqlx::query_scalar("select coalesce(min(id), 0) - 1 from journal where received_at >= $1");
-        let mut through: i64 = first.bind(Time(since)).fetch_one(&mut *connection).await.doing(DOING)?;
+        let first = "select coalesce(min(id), 0) - 1 from (select id, sum(octet_length(body)) over (order by id desc) as bytes \
+                     from journal where received_at >= $1) newest where bytes <= $2";
+        let first = sqlx::query_scalar(first).bind(Time(since)).bind(REPLAY_BYTES_MAX);
+        let mut through: i64 = first.fetch_one(&mut *connection).await.doing(DOING)?;
         let select =
             "select id, origin, source, body from journal where id > $1 and received_at >= $2 order by id limit $3";
         let mut samples = Vec::new();

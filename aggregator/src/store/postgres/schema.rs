@@ -83,7 +83,7 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreErro
 }
 
 fn unfit(why: String) -> StoreError {
-    StoreError::Database { doing: "checking its schema", source: sqlx::Error::InvalidArgument(why) }
+    StoreError::Database { doing: "checking its schema", cause: sqlx::Error::InvalidArgument(why) }
 }
 
 /// Migrates the database at `url` and makes use of what its server can do. Changes nothing if everything is done.

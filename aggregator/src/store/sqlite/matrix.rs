@@ -17,8 +17,8 @@ use std::collections::BTreeMap;
 
 /// Number of the target, the cell as on the wire, end of the newest evidence.
 const CELL_BYTES: usize = 4 + 4 + 8;
-/// Of the last two minutes of 500 agents that send every second; of more, the newest count.
-const REPLAY_BLOCKS_MAX: i64 = 65_536;
+/// Blocks that the matrix of a start is told again, the newest of them; what is older is in `latest`.
+const REPLAY_BLOCKS_MAX: i64 = 16_384;
 
 impl SqliteStore {
     pub(in crate::store) async fn matrix_state(&self, since: UnixTime) -> Result<MatrixState, StoreError> {

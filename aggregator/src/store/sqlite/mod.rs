@@ -55,7 +55,7 @@ pub(super) trait While<T> {
 
 impl<T> While<T> for Result<T, sqlx::Error> {
     fn doing(self, doing: &'static str) -> Result<T, StoreError> {
-        self.map_err(|source| StoreError::Database { doing, source })
+        self.map_err(|source| StoreError::Database { doing, cause: source })
     }
 }
 
