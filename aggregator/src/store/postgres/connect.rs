@@ -71,7 +71,7 @@ pub(super) fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
 /// A connection for the schema: no time limits, a migration takes as long as it takes.
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
     // Whoever starts the program wants to know why, not that the database is busy.
-    let refused = |source| StoreError::Database { doing: "connecting", source };
+    let refused = |cause| StoreError::Database { doing: "connecting", cause };
     let mut connection = options.connect().await.map_err(refused)?;
     connection.execute("set timezone = 'UTC'; set client_min_messages = 'warning'").await.map_err(refused)?;
     Ok(connection)
