@@ -83,11 +83,11 @@ step_doc-test() { cargo test --workspace --locked --doc; }
 
 step_sim() { cargo run --profile measure --locked -p simulations -- all; }
 
-step_programs() { build_programs; }
+step_programs() { build_programs everypath-bench; }
 
 # One file after the other: on two cores, two meshes at once would be late for reasons of their own.
 step_e2e() {
-    build_programs
+    build_programs everypath-bench
     export EVERYPATH_BIN_DIR=$BIN_DIR
     # Quickest first: the lab by itself, then single programs, then whole meshes.
     node --test --test-concurrency=1 --test-reporter=spec \

@@ -70,8 +70,9 @@ build_web() {
     (cd "$ROOT/web" && npm run build)
 }
 
-# Sets BIN_DIR. EVERYPATH_BIN_DIR names programs that are built already.
+# Sets BIN_DIR. EVERYPATH_BIN_DIR names programs that are built already. Arguments: packages beside the two that everybody needs.
 build_programs() {
+    local packages=(aggregator mesh-agent "$@")
     if [[ -n ${EVERYPATH_BIN_DIR:-} ]]; then
         BIN_DIR=$EVERYPATH_BIN_DIR
     else
@@ -80,11 +81,11 @@ build_programs() {
         local profile=${EVERYPATH_PROFILE:-dev} folder
         folder=$profile
         if [[ $profile == dev ]]; then folder=debug; fi
-        (cd "$ROOT" && cargo build --locked --profile "$profile" -p aggregator -p mesh-agent)
+        (cd "$ROOT" && cargo build --locked --profile "$profile" "${packages[@]/#/-p=}")
         BIN_DIR=${CARGO_TARGET_DIR:-$ROOT/target}/$folder
     fi
     local program
-    for program in aggregator mesh-agent; do
+    for program in "${packages[@]}"; do
         if [[ ! -x $BIN_DIR/$program ]]; then fail "there is no program $BIN_DIR/$program. Build it with 'cargo build --locked', or let EVERYPATH_BIN_DIR name the directory that has it."; fi
     done
 }

@@ -59,7 +59,7 @@ pub const SCHEMA: Schema = Schema {
         Key {
             name: "keep.samples",
             default: "7d",
-            doc: "How long samples are kept. One pair of hosts takes about 1 MB a day. At least 1h.",
+            doc: "How long samples are kept until it is set by the API. docs/guide/storage.md says what that takes. At least 1h.",
         },
         Key {
             name: "ingest.sync_interval",

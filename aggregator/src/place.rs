@@ -20,7 +20,7 @@ pub struct Place {
     pub data_dir: Option<PathBuf>,
     /// postgres://user:password@host/database; better in EVERYPATH_AGGREGATOR_DATABASE__URL, where no list of processes shows it.
     #[arg(long)]
-    pub url: Option<String>,
+    pub database: Option<String>,
     /// File with the key that seals what replicas share; see `aggregator keygen`.
     #[arg(long)]
     pub key_file: Option<PathBuf>,
@@ -35,7 +35,7 @@ impl Place {
         let mut sources = Sources::of_process(self.config.as_deref());
         sources
             .flag_if("data_dir", self.data_dir.as_ref().map(|path| path.display()).as_ref())
-            .flag_if("database.url", self.url.as_ref())
+            .flag_if("database.url", self.database.as_ref())
             .flag_if("database.key_file", self.key_file.as_ref().map(|path| path.display()).as_ref());
         Ok(Config::load(&sources)?)
     }

@@ -23,6 +23,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long requests may take to end once the program is asked to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+/// How long a replica says that it is not ready before it stops listening: load balancers look every second or two.
+const DRAIN: Duration = Duration::from_secs(2);
 /// A connection that asks for nothing by then is closed, so that idle ones cannot use up all there are.
 const FIRST_REQUEST_MAX: Duration = Duration::from_secs(10);
 /// The token that is printed at the first start.
@@ -61,6 +63,10 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
             stop.cancelled().await;
             // Load balancers and live pages go elsewhere; what is under way is finished.
             app.draining.cancel();
+            // Where others can take over, they are given the time to: requests are still answered, with the word to go elsewhere.
+            if app.store.is_shared() {
+                tokio::time::sleep(DRAIN).await;
+            }
             handles.iter().for_each(|handle| handle.graceful_shutdown(Some(SHUTDOWN_MAX)));
         };
         ending.await;

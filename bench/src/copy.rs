@@ -1,6 +1,6 @@
 //! The anchor: PostgreSQL's own COPY of the same rows, from a file on the server, in one transaction.
 
-use crate::timing::{Watch, median};
+use crate::clock::{Watch, median};
 use anyhow::Context as _;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 

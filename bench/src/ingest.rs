@@ -7,7 +7,7 @@ use crate::replicas::Fleet;
 use crate::report::{figure, finish, note, whole};
 use crate::rung::{Databases, Rung};
 use crate::synthetic::{WINDOW, fleet};
-use crate::timing::{Watch, median, wall};
+use crate::clock::{Watch, median, wall};
 use aggregator::mesh::Mesh;
 use aggregator::store::{Batch, Store};
 use anyhow::Context as _;

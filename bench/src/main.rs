@@ -5,6 +5,7 @@
 //! beside their anchors; `deploy/bench.sh` starts the databases for them.
 #![forbid(unsafe_code)]
 
+mod clock;
 mod copy;
 mod ingest;
 mod load;
@@ -15,7 +16,6 @@ mod report;
 mod rung;
 mod shop;
 mod synthetic;
-mod timing;
 mod wire;
 
 use clap::{Parser, Subcommand};

@@ -4,7 +4,7 @@ use crate::people::{self, Member};
 use crate::report::{figure, finish, note};
 use crate::rung::{Databases, Opened, Rung};
 use crate::synthetic::{WINDOW, fleet};
-use crate::timing::{Watch, median, quantile, wall};
+use crate::clock::{Watch, median, quantile, wall};
 use aggregator::clock::Clock;
 use aggregator::hub::Hub;
 use aggregator::mesh::Mesh;

@@ -3,6 +3,7 @@
 use crate::common::{T0, block, window};
 use crate::world::{World, agent_of, envelope};
 use aggregator::mesh::Mesh;
+use axum::http::Method;
 use everypath_protocol::batch::{BODY_BYTES_MAX, BatchHeader, Codec, Envelope, REQUEST_BYTES_MAX};
 use everypath_protocol::block::Block;
 use everypath_protocol::codec;
@@ -221,4 +222,38 @@ async fn a_full_queue_is_an_answer_and_not_a_pile() {
         rows += world.app.store.streams(agent.id()).await.expect("readable").len();
     }
     assert_eq!(rows, stored);
+}
+
+#[tokio::test]
+async fn a_batch_in_json_is_the_same_batch() {
+    let world = World::new().await;
+    let agent = world.agent(1);
+    let envelope = world.envelope(&agent, &blocks());
+    let json = serde_json::to_vec(&envelope).expect("written");
+    let post = async |body: Vec<u8>| {
+        world.call(Method::POST, "/api/v1/ingest", &[("content-type", "application/json")], body).await
+    };
+    let first = post(json.clone()).await;
+    assert_eq!(
+        (first.status.as_u16(), first.json()["acked"].as_u64()),
+        (200, blocks().last().map(|block| block.last().0))
+    );
+    assert_eq!(post(json.clone()).await.json()["acked"], first.json()["acked"], "a repetition is no error");
+    assert_eq!(post(b"{}".to_vec()).await.problem(), (400, "malformed".into()));
+    let mut forged = envelope;
+    forged.body[0] ^= 1;
+    assert_eq!(post(serde_json::to_vec(&forged).expect("written")).await.problem(), (401, "bad_signature".into()));
+}
+
+#[tokio::test]
+async fn a_process_that_ends_sends_agents_elsewhere() {
+    let world = World::new().await;
+    let agent = world.agent(1);
+    assert_eq!(world.get("/readyz", &[]).await.status.as_u16(), 200);
+    world.app.draining.cancel();
+    assert_eq!(world.get("/readyz", &[]).await.status.as_u16(), 503);
+    assert_eq!(world.get("/healthz", &[]).await.status.as_u16(), 200, "it is not broken");
+    let answer = world.post_batch(codec::encode(&world.envelope(&agent, &blocks()))).await;
+    assert_eq!(answer.problem(), (503, "shutting_down".into()));
+    assert!(world.app.store.streams(agent.id()).await.expect("readable").is_empty());
 }

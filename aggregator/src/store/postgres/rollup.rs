@@ -92,18 +92,20 @@ struct Read {
 
 /// Locks the cursor. Nothing if there is nothing new.
 async fn read(connection: &mut PgConnection) -> Result<Option<Read>, StoreError> {
-    let cursor = sqlx::query("select xid::text, id from rollup_cursor for update").fetch_one(&mut *connection).await;
-    let cursor = cursor.doing(DOING)?;
-    let select = "select xid::text, id, source, body from journal \
-                  where (xid, id) > ($1::text::xid8, $2) and xid < pg_snapshot_xmin(pg_current_snapshot()) \
-                  order by xid, id limit $3";
-    let entries = sqlx::query(select)
-        .bind(cursor.try_get::<String, _>("xid").doing(DOING)?)
-        .bind(cursor.try_get::<i64, _>("id").doing(DOING)?)
-        .bind(ENTRIES_MAX)
-        .fetch_all(connection)
-        .await
-        .doing(DOING)?;
+    let cursor = "select xid::text as through, id, xid >= pg_snapshot_xmax(pg_current_snapshot()) as is_ahead \
+                  from rollup_cursor for update";
+    let cursor = sqlx::query(cursor).fetch_one(&mut *connection).await.doing(DOING)?;
+    let (mut xid, mut id): (String, i64) =
+        (cursor.try_get("through").doing(DOING)?, cursor.try_get("id").doing(DOING)?);
+    if cursor.try_get("is_ahead").doing(DOING)? {
+        begin_anew(connection).await.doing(DOING)?;
+        (xid, id) = ("0".to_owned(), 0);
+    }
+    // Ordered by the columns of the table: the text of a transaction's number sorts 1000 before 999.
+    let select = "select j.xid::text as of_xid, j.id, j.source, j.body from journal j \
+                  where (j.xid, j.id) > ($1::text::xid8, $2) and j.xid < pg_snapshot_xmin(pg_current_snapshot()) \
+                  order by j.xid, j.id limit $3";
+    let entries = sqlx::query(select).bind(xid).bind(id).bind(ENTRIES_MAX).fetch_all(connection).await.doing(DOING)?;
     let mut read = Read { additions: Additions::default(), samples: 0, xid: String::new(), id: 0, has_more: false };
     let count = entries.len();
     read.has_more = i64::try_from(count).is_ok_and(|count| count == ENTRIES_MAX);
@@ -115,7 +117,7 @@ async fn read(connection: &mut PgConnection) -> Result<Option<Read>, StoreError>
                 read.samples += 1;
             }
         }
-        read.xid = entry.try_get("xid").doing(DOING)?;
+        read.xid = entry.try_get("of_xid").doing(DOING)?;
         read.id = entry.try_get("id").doing(DOING)?;
         if read.samples >= SAMPLES_MAX && place + 1 < count {
             read.has_more = true;
@@ -123,4 +125,18 @@ async fn read(connection: &mut PgConnection) -> Result<Option<Read>, StoreError>
         }
     }
     Ok((count > 0).then_some(read))
+}
+
+/// The cursor is ahead of every transaction of this server: the database was restored from a dump of another one, whose numbers
+/// were higher. What is behind the cursor was summed; the rest gets numbers of this server, and the cursor begins anew.
+async fn begin_anew(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
+    tracing::warn!("the database came from another server; the sums go on with the numbers of this one");
+    for statement in [
+        "delete from journal j using rollup_cursor c where (j.xid, j.id) <= (c.xid, c.id)",
+        "update journal set xid = pg_current_xact_id()",
+        "update rollup_cursor set xid = '0', id = 0",
+    ] {
+        sqlx::query(statement).execute(&mut *connection).await?;
+    }
+    Ok(())
 }
