@@ -176,7 +176,7 @@ fn certificate_of(agent: &AgentId) -> everypath_protocol::trust::Certificate {
 async fn the_content_type_must_be_ours() {
     let world = World::new().await;
     let body = codec::encode(&world.envelope(&world.agent(1), &blocks()));
-    let answer = world.call(axum::http::Method::POST, "/api/v1/ingest", &[("content-type", "text/plain")], body).await;
+    let answer = world.call(Method::POST, "/api/v1/ingest", &[("content-type", "text/plain")], body).await;
     assert_eq!(answer.problem(), (415, "unsupported_media_type".into()));
 }
 

@@ -358,8 +358,8 @@ async fn transactions_are_followed_in_the_order_of_their_numbers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_came_from_another_server_goes_on_with_its_sums() {
     on_postgres(async |place| {
-        let elsewhere = "update journal set xid = '8999999999' where id = (select min(id) from journal); \
-                         update rollup_cursor set xid = '9000000000', id = 1";
+        let elsewhere = "update journal set xid = case when id = (select min(id) from journal) then '8999999999' \
+                         else '9000000001' end::xid8; update rollup_cursor set xid = '9000000000', id = 1";
         assert_eq!(added_after(place, elsewhere).await, (10, 0), "the first batch was summed there");
     })
     .await;

@@ -128,12 +128,12 @@ async fn read(connection: &mut PgConnection) -> Result<Option<Read>, StoreError>
 }
 
 /// The cursor is ahead of every transaction of this server: the database was restored from a dump of another one, whose numbers
-/// were higher. What is behind the cursor was summed; the rest gets numbers of this server, and the cursor begins anew.
+/// were higher. What is behind the cursor was summed; the rest counts as older than all that comes, and the cursor begins anew.
 async fn begin_anew(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     tracing::warn!("the database came from another server; the sums go on with the numbers of this one");
     for statement in [
         "delete from journal j using rollup_cursor c where (j.xid, j.id) <= (c.xid, c.id)",
-        "update journal set xid = pg_current_xact_id()",
+        "update journal set xid = '1'",
         "update rollup_cursor set xid = '0', id = 0",
     ] {
         sqlx::query(statement).execute(&mut *connection).await?;
