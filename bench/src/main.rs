@@ -15,6 +15,7 @@ mod replicas;
 mod report;
 mod rung;
 mod shop;
+mod sync;
 mod synthetic;
 mod wire;
 
@@ -38,6 +39,8 @@ enum Command {
     Ingest(ingest::Arguments),
     /// Bytes a row, a pair's day, the matrix of now.
     Store(shop::Arguments),
+    /// Agents come back with a backlog of a day.
+    Sync(sync::Arguments),
 }
 
 #[tokio::main]
@@ -49,5 +52,6 @@ async fn main() -> anyhow::Result<()> {
         Command::JoinRace(arguments) => Box::pin(race::run(arguments)).await,
         Command::Ingest(arguments) => Box::pin(ingest::run(arguments)).await,
         Command::Store(arguments) => Box::pin(shop::run(arguments)).await,
+        Command::Sync(arguments) => Box::pin(sync::run(arguments)).await,
     }
 }

@@ -2,8 +2,9 @@
 
 use crate::disk::Change;
 use crate::faults::Fault;
-use crate::host::BEGIN;
+use crate::host::{BEGIN, Host};
 use crate::network::HostIndex;
+use crate::returning::RETRY_AFTER;
 use crate::server::Upload;
 use crate::world::{Event, Outcome, World};
 use everypath_protocol::cell::CellState;
@@ -53,8 +54,7 @@ impl World {
             Event::Arrive { host, boot, upload, is_repeat } => self.arrive(host, boot, &upload, is_repeat),
             Event::Fault(fault) => self.fail(fault),
             Event::Start(host) => self.start(host),
-            // A longer outage that began meanwhile goes on.
-            Event::ServerStart => self.server.is_up = self.at >= self.server.down_until,
+            Event::ServerStart => self.server_start(),
             Event::CheckLinks => self.check_links(),
             Event::Calm => {
                 self.is_calm = true;
@@ -68,6 +68,16 @@ impl World {
                     host.mend_clock();
                 }
             }
+        }
+    }
+
+    fn server_start(&mut self) {
+        // A longer outage that began meanwhile goes on.
+        self.server.is_up = self.at >= self.server.down_until;
+        if let Some(returning) = &mut self.returning {
+            let last =
+                |host: &Host| host.disk.platter.ledger.iter().map(|(epoch, (last, _))| (*epoch, *last)).collect();
+            returning.begin(self.hosts.iter().map(last).collect());
         }
     }
 
@@ -112,10 +122,18 @@ impl World {
     fn arrive(&mut self, host: HostIndex, boot: u64, upload: &Upload, is_repeat: bool) {
         let place = self.server_place();
         let wall = BEGIN.plus(Span(self.at));
-        let result = if self.server.is_up && self.network.is_joined(host, place) {
-            self.server.ingest(upload, wall, self.at)
-        } else {
-            UploadResult::Unreachable
+        let is_there = self.server.is_up && self.network.is_joined(host, place);
+        let rows = upload.last.0 - upload.first.0 + 1;
+        let mut done_at = self.at;
+        let result = match self.returning.as_mut().filter(|_| is_there).map(|returning| returning.admit(self.at, rows))
+        {
+            Some(None) => UploadResult::Busy { retry_after: RETRY_AFTER },
+            Some(Some(at)) => {
+                done_at = at;
+                self.ingest_returned(host, upload, at)
+            }
+            None if is_there => self.server.ingest(upload, wall, self.at),
+            None => UploadResult::Unreachable,
         };
         if is_repeat || self.hosts[host].boot != boot {
             return;
@@ -123,10 +141,21 @@ impl World {
         let epoch = upload.epoch;
         let is_lost = self.random.permille(ANSWERS_LOST_PERMILLE) && !self.is_calm;
         let (after, result) = match self.network.message(place, host) {
-            Some(delay) if !is_lost => (delay, result),
+            Some(delay) if !is_lost => (Span(delay.0 + done_at - self.at), result),
             Some(_) | None => (ANSWER_TIMEOUT, UploadResult::Unreachable),
         };
         self.deliver(after, host, Input::UploadFinished { epoch, result });
+    }
+
+    /// The same with a look at whether it brings something new.
+    fn ingest_returned(&mut self, host: HostIndex, upload: &Upload, at: u64) -> UploadResult {
+        let result = self.server.ingest(upload, BEGIN.plus(Span(self.at)), self.at);
+        if let Some(returning) = &mut self.returning
+            && self.server.newest.take().is_some_and(|newest| newest > BEGIN.plus(Span(returning.at)))
+        {
+            returning.fresh(host, at);
+        }
+        result
     }
 
     fn fail(&mut self, fault: Fault) {
@@ -231,6 +260,11 @@ impl World {
         self.outcome.findings = self.truth.check(&self.server, &disks);
         self.outcome.messages_lost = self.network.lost;
         self.outcome.misfiled = self.server.misfiled;
+        if let Some(returning) = &self.returning {
+            let (fresh, drained) = returning.figures();
+            (self.outcome.fresh_p99_ms, self.outcome.drained_ms) = (fresh.as_millis(), drained.as_millis());
+            self.outcome.busy = returning.busy;
+        }
         for (place, host) in self.hosts.iter().enumerate() {
             let others = self.pace.others(place, self.hosts.len());
             // An island is so small that everybody measures everybody.

@@ -78,6 +78,9 @@ impl Plan {
     /// Faults for a run of `size` until `until`; the aggregator's host comes after the agents.
     pub fn draw(seed: u64, size: Size, until: Span) -> Self {
         let agents = size.agents;
+        if size.pace == Pace::Returning {
+            return Self { faults: Vec::new(), buffer_bytes: vec![BUFFER_USUAL; agents], loss_permille: 0 };
+        }
         let mut random = Random::new(seed, 2);
         let mut faults = Vec::new();
         for host in 0..agents {
@@ -118,7 +121,7 @@ impl Plan {
         }
         faults.sort_by_key(|(at, _)| *at);
         let small_bytes = match size.pace {
-            Pace::Mesh => BUFFER_SMALL,
+            Pace::Mesh | Pace::Returning => BUFFER_SMALL,
             Pace::Keeping => BUFFER_SMALL_KEEPING,
         };
         let mut small = |host| if host == 0 || random.permille(200) { small_bytes } else { BUFFER_USUAL };

@@ -164,6 +164,14 @@ impl Host {
                 row_interval: Span::seconds(600),
                 ..params
             },
+            // Windows as usual, and a probe in each of the short ones.
+            Pace::Returning => AgentParams {
+                probe_interval: Span::seconds(10),
+                thresholds: Thresholds::for_interval(Span::seconds(10)),
+                exchange_interval: Span::seconds(1_800),
+                row_interval: Span::seconds(1_800),
+                ..params
+            },
         }
     }
 

@@ -2,7 +2,8 @@
 //! that forget what was not synced, all from one seed. The same seed gives the same run, to the last bit.
 //!
 //! Reading order: [`queue`] (time), [`network`], [`disk`], [`server`], [`host`], [`world`] (who does what when),
-//! [`faults`] (what goes wrong), [`truth`] (what must hold at the end).
+//! [`faults`] (what goes wrong), [`truth`] (what must hold at the end), [`returning`] (what only a
+//! return asks).
 #![forbid(unsafe_code)]
 
 pub mod disk;
@@ -13,6 +14,7 @@ pub mod network;
 pub mod queue;
 pub mod random;
 pub mod report;
+mod returning;
 pub mod server;
 pub mod truth;
 pub mod world;

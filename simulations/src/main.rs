@@ -9,8 +9,8 @@ use simulations::world::{Pace, Size};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: simulations all
-       simulations run [--pace mesh|keeping] [--seeds 20] [--first 1] [--agents 50] [--hours 2]
-       simulations replay --seed N [--pace mesh|keeping] [--agents 50] [--hours 2]";
+       simulations run [--pace mesh|keeping|returning] [--seeds 20] [--first 1] [--agents 50] [--hours 2]
+       simulations replay --seed N [--pace mesh|keeping|returning] [--agents 50] [--hours 2]";
 
 struct Options {
     seeds: u64,
@@ -48,7 +48,8 @@ fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Options> {
             options.pace = match value.as_str() {
                 "mesh" => Pace::Mesh,
                 "keeping" => Pace::Keeping,
-                _ => bail!("--pace {value}: there are mesh and keeping\n{USAGE}"),
+                "returning" => Pace::Returning,
+                _ => bail!("--pace {value}: there are mesh, keeping and returning\n{USAGE}"),
             };
             continue;
         }

@@ -1,7 +1,8 @@
 //! Runs seeds, each twice, and says in one line of JSON what came of it.
 
+use crate::returning::{DRAINED_MAX_H, FRESH_MAX_S};
 use crate::server::Bug;
-use crate::world::{Outcome, Size, World};
+use crate::world::{Outcome, Pace, Size, World};
 use serde::Serialize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -58,13 +59,22 @@ pub struct Summary {
     pub nondeterministic: u64,
     /// Seeds without a crash, a partition or a drop: they would prove too little.
     pub tame_seeds: u64,
+    /// After a return, of the worst seed: seconds until something new of 99 in 100 agents was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub fresh_p99_s: Option<f64>,
+    /// After a return, of the worst seed: hours until the last backlog was stored.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub drained_h: Option<f64>,
+    /// After a return: batches that the aggregator had no time for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub busy: Option<u64>,
     /// Events of both runs of all seeds, by real second.
     pub events_per_second: u64,
 }
 
 impl Summary {
     /// Whether everything held.
-    pub const fn is_clean(&self) -> bool {
+    pub fn is_clean(&self) -> bool {
         self.lost == 0
             && self.duplicated == 0
             && self.silent_gaps == 0
@@ -73,6 +83,8 @@ impl Summary {
             && self.misfiled == 0
             && self.nondeterministic == 0
             && self.tame_seeds == 0
+            && self.fresh_p99_s.is_none_or(|seconds| seconds <= f64::from(FRESH_MAX_S))
+            && self.drained_h.is_none_or(|hours| hours <= f64::from(DRAINED_MAX_H))
     }
 }
 
@@ -124,6 +136,11 @@ pub fn summarise(reports: &[SeedReport], size: Size, real_seconds: f64) -> Summa
         reason = "a rate, for people"
     )]
     let events_per_second = (2.0 * sum(|outcome| outcome.events) as f64 / real_seconds.max(1e-9)) as u64;
+    #[expect(clippy::cast_precision_loss, reason = "seconds and hours, for people")]
+    let returned = |field: fn(&Outcome) -> u64, unit: f64| {
+        let worst = reports.iter().map(|report| field(&report.outcome)).max().unwrap_or(0);
+        (size.pace == Pace::Returning).then(|| worst as f64 / unit)
+    };
     #[expect(clippy::cast_precision_loss, reason = "hours, for people")]
     let virtual_hours = size.length.as_seconds() as f64 / 3_600.0;
     Summary {
@@ -145,7 +162,11 @@ pub fn summarise(reports: &[SeedReport], size: Size, real_seconds: f64) -> Summa
         misfiled: sum(|outcome| outcome.misfiled),
         disturbances: sum(|outcome| outcome.disturbances),
         nondeterministic: count(|report| !report.is_deterministic),
-        tame_seeds: count(is_tame),
+        // A return is about nothing but the return.
+        tame_seeds: if size.pace == Pace::Returning { 0 } else { count(is_tame) },
+        fresh_p99_s: returned(|outcome| outcome.fresh_p99_ms, 1e3),
+        drained_h: returned(|outcome| outcome.drained_ms, 3.6e6),
+        busy: (size.pace == Pace::Returning).then(|| sum(|outcome| outcome.busy)),
         events_per_second,
     }
 }

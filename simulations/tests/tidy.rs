@@ -17,7 +17,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ("aggregator-core", &["everypath-protocol", "everypath-verdict"]),
     ("mesh-agent", &["everypath-protocol", "everypath-verdict", "everypath-config", "mesh-agent-core"]),
     ("aggregator", &["everypath-protocol", "everypath-verdict", "everypath-config", "aggregator-core"]),
-    ("everypath-bench", &["everypath-protocol", "aggregator-core", "aggregator"]),
+    ("everypath-bench", &["everypath-protocol", "aggregator-core", "aggregator", "mesh-agent-core", "mesh-agent"]),
     ("simulations", &["everypath-protocol", "everypath-verdict", "mesh-agent-core", "aggregator-core"]),
 ];
 
