@@ -97,7 +97,7 @@ main() {
     choose_mode
     if [[ $MODE == lab ]]; then require_packages 'the lab' ip:iproute2 nft:nftables; fi
     say 'Building the page and the programs: about ten minutes the first time, seconds after that.'
-    build_programs
+    build_programs ""
     DIRECTORY=$(mktemp -d "${TMPDIR:-/tmp}/everypath-demo.XXXXXX")
     if [[ $MODE == lab ]]; then
         EVERYPATH_LAB_OWNER=$$ "$LAB" up

@@ -70,9 +70,11 @@ build_web() {
     (cd "$ROOT/web" && npm run build)
 }
 
-# Sets BIN_DIR. EVERYPATH_BIN_DIR names programs that are built already. Arguments: packages beside the two that everybody needs.
+# Sets BIN_DIR. EVERYPATH_BIN_DIR names programs that are built already. $1, if it is not empty: a package beside the two that
+# everybody needs.
 build_programs() {
-    local packages=(aggregator mesh-agent "$@")
+    local packages=(aggregator mesh-agent)
+    if [[ -n ${1:-} ]]; then packages+=("$1"); fi
     if [[ -n ${EVERYPATH_BIN_DIR:-} ]]; then
         BIN_DIR=$EVERYPATH_BIN_DIR
     else

@@ -1,5 +1,6 @@
 //! `ingest`: rows a second from checked batches to the commit, and from HTTPS to the commit, beside COPY of the same rows.
 
+use crate::clock::{Watch, median, wall};
 use crate::copy::Reference;
 use crate::load::{self, Load};
 use crate::people::{self, Member};
@@ -7,7 +8,6 @@ use crate::replicas::Fleet;
 use crate::report::{figure, finish, note, whole};
 use crate::rung::{Databases, Rung};
 use crate::synthetic::{WINDOW, fleet};
-use crate::clock::{Watch, median, wall};
 use aggregator::mesh::Mesh;
 use aggregator::store::{Batch, Store};
 use anyhow::Context as _;

@@ -1,9 +1,9 @@
 //! Synthetic agents: they join with a token, keep numbers and cursors as agents do, and send signed batches over HTTPS.
 
+use crate::clock::{Watch, quantile, wall};
 use crate::people::{self, Member};
 use crate::report::{figure, finish, whole};
 use crate::synthetic::{Source, WINDOW, fleet};
-use crate::clock::{Watch, quantile, wall};
 use crate::wire::{Sent, Wire};
 use anyhow::Context as _;
 use everypath_protocol::block::Block;

@@ -1,10 +1,10 @@
 //! `store`: bytes a row, a pair's day, the matrix of now.
 
+use crate::clock::{Watch, median, quantile, wall};
 use crate::people::{self, Member};
 use crate::report::{figure, finish, note};
 use crate::rung::{Databases, Opened, Rung};
 use crate::synthetic::{WINDOW, fleet};
-use crate::clock::{Watch, median, quantile, wall};
 use aggregator::clock::Clock;
 use aggregator::hub::Hub;
 use aggregator::mesh::Mesh;

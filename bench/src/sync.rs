@@ -6,11 +6,11 @@
 
 mod agent;
 
+use crate::clock::{Watch, quantile};
 use crate::load::{Load, Pace};
 use crate::replicas::Fleet;
 use crate::report::{figure, finish, note, whole};
 use crate::rung::{Databases, Opened};
-use crate::timing::{Watch, quantile};
 use crate::wire::Wire;
 use agent::{Back, Milestone, Progress, Returned, Returning};
 use aggregator::addresses::Bound;
