@@ -80,7 +80,7 @@ impl Replica {
     /// Reads what other replicas stored since the last time and tells the matrix. Returns whether there may be more at once.
     ///
     /// # Errors
-    /// [`StoreError`]; nothing is missed, the next poll asks for the same.
+    /// [`StoreError`] when the journal cannot be read; nothing is missed, the next poll asks for the same.
     pub async fn follow(&self, app: &App) -> Result<bool, StoreError> {
         let (through, holes) = {
             let follower = self.follower();
@@ -97,7 +97,10 @@ impl Replica {
         let theirs = entries.into_iter().filter(|entry| entry.origin != self.id && fresh.contains(&entry.id));
         let theirs: Vec<JournalEntry> = theirs.collect();
         for entry in &theirs {
-            self.refresh_if_new(app, entry.source, &entry.news).await?;
+            // What was read is not read again, so it is shown as far as members are known.
+            if let Err(error) = self.refresh_if_new(app, entry.source, &entry.news).await {
+                tracing::warn!(%error, "the list of members could not be read; somebody new is shown a little later");
+            }
         }
         for JournalEntry { source, news, .. } in theirs {
             app.metrics.rows_followed.inc_by(news.len() as u64);

@@ -5,15 +5,15 @@
 //! it has caught up with the clock. Then the replicas start.
 
 mod agent;
+mod outcome;
 
-use crate::clock::{Watch, quantile};
+use crate::clock::Watch;
 use crate::load::{Load, Pace};
 use crate::replicas::Fleet;
-use crate::report::{figure, finish, note, whole};
+use crate::report::{finish, note};
 use crate::rung::{Databases, Opened};
 use crate::wire::Wire;
 use agent::{Back, Milestone, Progress, Returned, Returning};
-use aggregator::addresses::Bound;
 use aggregator::audit::{Totals, compare_all};
 use anyhow::Context as _;
 use everypath_protocol::id::{AgentId, BootId, mix64};
@@ -21,7 +21,7 @@ use everypath_protocol::join::JoinAnswer;
 use everypath_protocol::ledger::Ledger;
 use everypath_protocol::member::{MemberRecord, Version};
 use everypath_protocol::sign::{self, SecretKey, Signed, Signer as _, Verified};
-use everypath_protocol::time::Span;
+use everypath_protocol::time::{MonoTime, Now, Span};
 use everypath_protocol::token::{AggregatorAddress, JoinToken};
 use futures::StreamExt as _;
 use mesh_agent::clock::{self, Clock};
@@ -29,6 +29,7 @@ use mesh_agent::metrics::Metrics;
 use mesh_agent::store::Store;
 use mesh_agent_core::effect::Statement;
 use mesh_agent_core::{Agent, AgentParams, Input};
+use outcome::{Replicas, figures};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -144,9 +145,9 @@ async fn measure(arguments: &Arguments, opened: &Opened) -> anyhow::Result<(Map<
     while let Some(one) = tasks.join_next().await {
         all.push(one.context("an agent panicked")??);
     }
-    let replicas = replicas(&after, arguments.replicas).await?;
+    let replicas = Replicas::ask(&after, arguments.replicas).await?;
     fleet.stop().await?;
-    let figures = figures(arguments, &all, &replicas);
+    let figures = figures(arguments.limit, &all, &replicas);
     Ok((figures, all.into_iter().map(|one| one.ledger).collect()))
 }
 
@@ -194,7 +195,7 @@ async fn join(agents: usize, fleet: &Fleet, token: &JoinToken) -> anyhow::Result
     while let Some(answer) = answers.next().await {
         match answer? {
             (key, JoinAnswer::Granted(grant)) => {
-                joined.push(Joined { key, certificate: grant.credentials.certificate })
+                joined.push(Joined { key, certificate: grant.credentials.certificate });
             }
             (_, JoinAnswer::Refused(refusal)) => anyhow::bail!("joining was refused: {}", refusal.advice()),
         }
@@ -237,7 +238,7 @@ fn returning(
         let params = AgentParams::usual(id, one.certificate.clone(), boot, found.incarnation);
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());
-        let born = everypath_protocol::time::Now { mono: everypath_protocol::time::MonoTime(1), wall: begin };
+        let born = Now { mono: MonoTime(1), wall: begin };
         let agent = Agent::new(params, found.resume, bytes, born);
         let others = (1..=arguments.targets.min(records.len() - 1)).map(|step| (number + step) % records.len());
         let others = others.map(|other| Statement::Member(records[other].clone())).collect();
@@ -262,78 +263,4 @@ fn returning(
         tasks.spawn(returning.run(first, stop.clone()));
     }
     Ok(tasks)
-}
-
-/// What is asked of the replicas at the end.
-#[derive(Debug, Default)]
-struct Replicas {
-    /// Batches by what became of them.
-    results: std::collections::BTreeMap<String, u64>,
-    rss_max_mib: f64,
-}
-
-async fn replicas(folder: &Path, count: usize) -> anyhow::Result<Replicas> {
-    let mut found = Replicas::default();
-    for number in 0..count {
-        let data_dir = folder.join(format!("replica-{number}"));
-        let bound = Bound::read(&data_dir).context("a replica has no address")?;
-        let text = reqwest::get(format!("http://{}/metrics", bound.http)).await?.text().await?;
-        for line in text.lines() {
-            let Some((result, value)) = line
-                .strip_prefix("everypath_aggregator_ingest_batches_total{result=\"")
-                .and_then(|rest| rest.split_once("\"} "))
-            else {
-                continue;
-            };
-            *found.results.entry(result.to_owned()).or_default() += value.parse::<u64>().unwrap_or(0);
-        }
-        found.rss_max_mib = found.rss_max_mib.max(peak_mib(&data_dir).context("a replica is not in /proc")?);
-    }
-    Ok(found)
-}
-
-/// The most memory that the process of this data directory ever had.
-fn peak_mib(data_dir: &Path) -> Option<f64> {
-    let name = data_dir.to_str()?;
-    let processes = std::fs::read_dir("/proc").ok()?.flatten().map(|entry| entry.path());
-    let is_it = |process: &PathBuf| {
-        let words = std::fs::read(process.join("cmdline")).unwrap_or_default();
-        words.split(|byte| *byte == 0).any(|word| word == name.as_bytes())
-    };
-    let status = std::fs::read_to_string(processes.into_iter().find(is_it)?.join("status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-    line.split_whitespace().next()?.parse::<f64>().ok().map(|kib| kib / 1_024.0)
-}
-
-fn figures(arguments: &Arguments, all: &[Returned], replicas: &Replicas) -> Map<String, Value> {
-    #[expect(clippy::cast_precision_loss, reason = "at most an hour")]
-    let limit = arguments.limit as f64;
-    let times =
-        |of: fn(&Returned) -> Option<f64>| -> Vec<f64> { all.iter().map(|one| of(one).unwrap_or(limit)).collect() };
-    let (fresh, drained) = (times(|one| one.fresh_s), times(|one| one.drained_s));
-    let drained_s = quantile(drained.clone(), 1_000);
-    let backlog: u64 = all.iter().map(|one| one.backlog).sum();
-    #[expect(clippy::cast_precision_loss, reason = "millions of records fit a float")]
-    let rate = backlog as f64 / drained_s.max(0.001);
-    let uploads = |result: &str| all.iter().map(|one| one.metrics.uploads.with_label_values(&[result]).get()).sum();
-    let count = |of: fn(&Returned) -> bool| all.iter().filter(|one| of(one)).count();
-    let mut figures = Map::new();
-    figures.insert("agents".into(), all.len().into());
-    figures.insert("backlog_records".into(), backlog.into());
-    figures.insert("fresh_p50_s".into(), figure(quantile(fresh.clone(), 500)));
-    figures.insert("fresh_p99_s".into(), figure(quantile(fresh, 990)));
-    figures.insert("drained_p50_s".into(), figure(quantile(drained, 500)));
-    figures.insert("drained_s".into(), figure(drained_s));
-    figures.insert("never_fresh".into(), count(|one| one.fresh_s.is_none()).into());
-    figures.insert("never_drained".into(), count(|one| one.drained_s.is_none()).into());
-    figures.insert("rows_per_s".into(), whole(rate));
-    for result in ["acked", "busy", "unreachable", "gap", "refused", "rejected"] {
-        let sum: u64 = uploads(result);
-        figures.insert(result.to_owned(), sum.into());
-    }
-    figures.insert("server_errors".into(), replicas.results.get("internal").copied().unwrap_or(0).into());
-    figures.insert("server_batches".into(), serde_json::json!(replicas.results));
-    figures.insert("server_rss_max_mib".into(), whole(replicas.rss_max_mib));
-    figures.insert("dropped".into(), all.iter().map(|one| one.dropped).sum::<u64>().into());
-    figures
 }

@@ -103,7 +103,7 @@ impl Truth {
         for ((agent, epoch), fates) in &self.streams {
             self.check_stream(*agent, *epoch, fates, server, disks.get(agent).copied(), &mut findings);
         }
-        check_database(server, &mut findings);
+        check_database(server, &self.restored, &mut findings);
         findings
     }
 
@@ -163,7 +163,7 @@ fn waiting(platter: &Platter, epoch: Epoch) -> BTreeSet<Seq> {
     platter.blocks.range(range).flat_map(|(_, (block, _))| (block.first.0..=block.last.0).map(Seq)).collect()
 }
 
-fn check_database(server: &Server, findings: &mut Findings) {
+fn check_database(server: &Server, restored: &BTreeSet<AgentId>, findings: &mut Findings) {
     let mut prints: BTreeMap<AgentId, Vec<Fingerprint>> = BTreeMap::new();
     for ((agent, _), stream) in &server.streams {
         let mut numbers: Vec<u64> = stream.rows.iter().map(|row| row.0.0).collect();
@@ -179,8 +179,9 @@ fn check_database(server: &Server, findings: &mut Findings) {
             next = next.max(last + 1);
         }
         findings.silent_gaps += (stream.cursor.0 + 1).saturating_sub(next);
-        let unmarked = stream.rows.iter().filter(|row| !row.2).map(|row| row.1);
-        prints.entry(*agent).or_default().extend(unmarked);
+        // The mark excuses only those whose disk was replaced by an older copy of itself.
+        let counts = |row: &&(Seq, Fingerprint, bool)| !row.2 || !restored.contains(agent);
+        prints.entry(*agent).or_default().extend(stream.rows.iter().filter(counts).map(|row| row.1));
     }
     for prints in prints.values_mut() {
         prints.sort_unstable();

@@ -3,7 +3,7 @@
 use super::{ApiError, Problem};
 use crate::app::{App, Shared};
 use crate::guard::{Action, Actor, Resource, authorize};
-use crate::store::{Batch, IngestError, Ingested};
+use crate::store::{Batch, IngestError, Ingested, StoreError};
 use aggregator_core::admit::Refusal;
 use axum::Json;
 use axum::body::Bytes;
@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use everypath_protocol::batch::{BODY_BYTES_MAX, CONTENT_TYPE, Codec, Envelope, OpenedBatch, REQUEST_BYTES_MAX};
 use everypath_protocol::block::Block;
 use everypath_protocol::codec::{self, DecodeError};
+use everypath_protocol::id::AgentId;
 use everypath_protocol::sign::{Ed25519, Refused};
 use everypath_protocol::time::UnixTime;
 use serde::Serialize;
@@ -90,14 +91,23 @@ async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, 
         received_at,
     };
     let mut ingested = app.store.ingest(batch).await.map_err(not_stored)?;
+    // It is stored; whatever fails now must not make the agent send it again.
+    if let Err(error) = refresh(app, agent, &ingested).await {
+        tracing::warn!(%error, "the list of members could not be read; somebody new is shown a little later");
+    }
+    app.hub.apply(agent, std::mem::take(&mut ingested.news)).await?;
+    Ok((ingested, received_at))
+}
+
+/// The matrix leaves out whom it does not know.
+async fn refresh(app: &App, agent: AgentId, ingested: &Ingested) -> Result<(), StoreError> {
     if ingested.is_new_agent {
         app.refresh_agents().await?;
     }
     if app.store.is_shared() {
         app.replica.refresh_if_new(app, agent, &ingested.news).await?;
     }
-    app.hub.apply(agent, std::mem::take(&mut ingested.news)).await?;
-    Ok((ingested, received_at))
+    Ok(())
 }
 
 /// In postcard, as agents send it, or the same fields in JSON, for whoever has no postcard at hand. What is signed are the bytes

@@ -358,9 +358,15 @@ async fn transactions_are_followed_in_the_order_of_their_numbers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_that_came_from_another_server_goes_on_with_its_sums() {
     on_postgres(async |place| {
-        let elsewhere = "update journal set xid = case when id = (select min(id) from journal) then '8999999999' \
-                         else '9000000001' end::xid8; update rollup_cursor set xid = '9000000000', id = 1";
-        assert_eq!(added_after(place, elsewhere).await, (10, 0), "the first batch was summed there");
+        let first = "update journal set xid = '8999999999', received_at = received_at - interval '1 hour' \
+                     where id = (select min(id) from journal); update rollup_cursor set xid = '9000000000', id = 1";
+        assert_eq!(added_after(place, first).await, (10, 0), "the first was summed there, the second came here");
+    })
+    .await;
+    on_postgres(async |place| {
+        let both = "update journal set xid = case when id = (select min(id) from journal) then '8999999999' \
+                    else '9000000001' end::xid8; update rollup_cursor set xid = '9000000000', id = 1";
+        assert_eq!(added_after(place, both).await, (10, 0), "both came there, and one was summed");
     })
     .await;
 }

@@ -95,6 +95,8 @@ impl Stream {
             last: stored.last,
             persisted: stored.last,
             acked: stored.acked,
+            // Any of it may have been sent by the process before; its answer may not have come back.
+            sent_max: stored.last,
             bytes: stored.blocks.iter().map(|block| u64::from(block.bytes)).sum(),
             blocks: stored.blocks.into_iter().map(|block| (block, RESUMED)).collect(),
             ..Self::new(stored.epoch)

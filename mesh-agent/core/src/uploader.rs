@@ -7,7 +7,7 @@
 //!    second, whichever is longer.
 //! 4. While nobody has answered after a failure, one block is sent to see whether somebody is there: thousands come back at
 //!    the same moment, and what is fresh must not wait behind the backlogs of all. Older epochs then begin with small batches
-//!    some seconds later. When the aggregator is too busy for one of them, they are small again and come four times less often;
+//!    a minute or two later. When the aggregator is too busy for one of them, they are small again and come four times less often;
 //!    each one that is stored lets them grow, and come sooner.
 //! 5. What is rejected for what is in it is looked for by halves and put aside ([`Outbox::rejected`]). Only the epoch it is
 //!    in has smaller batches meanwhile. While nothing at all is accepted this becomes slow: then rather the aggregator, or
@@ -29,9 +29,9 @@ const RETRY_AFTER_MAX: Span = Span::seconds(300);
 const BACKOFF_MIN: Span = Span::seconds(1);
 const BACKOFF_MAX_SMALL: Span = Span::seconds(5);
 /// Bytes with which an older epoch begins after an outage, and again when the aggregator is busy.
-const OLD_BYTES_MIN: u64 = 16 * 1024;
-/// Between two batches of older epochs at first after an outage,
-const OLD_GAP_BEGIN: Span = Span::seconds(8);
+const OLD_BYTES_MIN: u64 = 4 * 1024;
+/// Between two batches of older epochs at first after an outage: by half of it everybody has sent something fresh,
+const OLD_GAP_BEGIN: Span = Span::seconds(120);
 /// and at most.
 const OLD_GAP_MAX: Span = Span::seconds(600);
 const ATTEMPTS_PER_SECOND_MAX: u64 = 200;

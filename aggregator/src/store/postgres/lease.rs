@@ -18,7 +18,8 @@ impl PgStore {
                       values ($1, $2, 1, clock_timestamp() + $3 * interval '1 microsecond') on conflict (role) do update \
                       set holder = excluded.holder, term = lease.term + (lease.holder <> excluded.holder)::int, \
                       expires_at = clock_timestamp() + $3 * interval '1 microsecond' \
-                      where lease.holder = excluded.holder or lease.expires_at <= clock_timestamp() returning term";
+                      where lease.holder = excluded.holder or lease.expires_at <= clock_timestamp() \
+                      or lease.expires_at > clock_timestamp() + 2 * $3 * interval '1 microsecond' returning term";
         let term: Option<i64> = sqlx::query_scalar(upsert)
             .bind(role)
             .bind(holder.0)

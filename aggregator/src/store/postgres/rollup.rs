@@ -132,7 +132,11 @@ async fn read(connection: &mut PgConnection) -> Result<Option<Read>, StoreError>
 async fn begin_anew(connection: &mut PgConnection) -> Result<(), sqlx::Error> {
     tracing::warn!("the database came from another server; the sums go on with the numbers of this one");
     for statement in [
-        "delete from journal j using rollup_cursor c where (j.xid, j.id) <= (c.xid, c.id)",
+        // Entries of this server may be there already: small numbers, but received later than what was surely summed elsewhere.
+        "with summed as (select max(j.received_at) as until from journal j, rollup_cursor c \
+         where (j.xid, j.id) <= (c.xid, c.id) and j.xid >= pg_snapshot_xmax(pg_current_snapshot())) \
+         delete from journal j using rollup_cursor c, summed s \
+         where (j.xid, j.id) <= (c.xid, c.id) and j.received_at <= s.until",
         "update journal set xid = '1'",
         "update rollup_cursor set xid = '0', id = 0",
     ] {

@@ -38,7 +38,7 @@ impl SqliteStore {
                         "insert into lease (role, holder, term, expires_at) values (?1, ?2, 1, {NOW} + ?3) \
                          on conflict (role) do update set term = term + (holder <> excluded.holder), \
                          holder = excluded.holder, expires_at = excluded.expires_at \
-                         where holder = excluded.holder or expires_at <= {NOW} returning term"
+                         where holder = excluded.holder or expires_at <= {NOW} or expires_at > {NOW} + 2 * ?3 returning term"
                     );
                     sqlx::query_scalar(sqlx::AssertSqlSafe(upsert))
                         .bind(role)
