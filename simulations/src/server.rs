@@ -123,6 +123,7 @@ impl Server {
             sent: upload.sent,
         };
         let written = written(&blocks, upload, now);
+        let prints = prints(&blocks);
         match admit(cursor, &header, blocks, now) {
             Ok(admission) => {
                 let is_wrong = |row: &&Row| {
@@ -135,7 +136,7 @@ impl Server {
                 self.misfiled += u64::try_from(admission.rows.iter().filter(is_wrong).count()).unwrap_or(0);
                 self.newest = admission.rows.iter().filter_map(|row| row.ended).max();
                 let rows = admission.rows.iter();
-                let rows = rows.map(|row| (row.seq, fingerprint(&row.record), row.flags & FLAG_RENUMBERED != 0));
+                let rows = rows.map(|row| (row.seq, prints[&row.seq], row.flags & FLAG_RENUMBERED != 0));
                 stream.rows.extend(rows);
                 stream.tombstones.extend(admission.tombstones.iter().map(|gone| (gone.first, gone.last)));
                 if self.bug == Some(Bug::LoseRow) && self.batches.is_multiple_of(50) {
@@ -156,6 +157,15 @@ impl Server {
         let new = block.first.0.max(cursor.0 + 1)..=block.last().0;
         new.into_iter().any(|seq| self.is_poison(agent, block.epoch, Seq(seq)))
     }
+}
+
+/// The fingerprints of all records by their numbers.
+fn prints(blocks: &[Block]) -> BTreeMap<Seq, Fingerprint> {
+    let of = |block: &Block| match &block.content {
+        Content::Records(records) => records.iter().map(|record| fingerprint(block, record)).collect(),
+        Content::Dropped { .. } => Vec::new(),
+    };
+    blocks.iter().flat_map(|block| (block.first.0..).map(Seq).zip(of(block))).collect()
 }
 
 /// When each block was written, by the true clock, by its first number. `None` for blocks of earlier processes: nobody knows what

@@ -19,10 +19,12 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Tells records apart by their content.
 pub type Fingerprint = u64;
 
-/// The fingerprint of a record.
-pub fn fingerprint(record: &Record) -> Fingerprint {
+/// The fingerprint of a record in `block`. Where a wall clock was set back, two honest windows can say the same to the last
+/// bit (all probes of the same ten seconds lost), so the process and its monotonic clock are part of it.
+pub fn fingerprint(block: &Block, record: &Record) -> Fingerprint {
     let word = |chunk: &[u8]| chunk.iter().fold(0_u64, |word, byte| (word << 8) | u64::from(*byte));
-    codec::encode(record).chunks(8).fold(1, |hash, chunk| mix64(hash ^ word(chunk)).wrapping_add(0x9e37_79b9))
+    let begin = mix64(block.boot.0 ^ mix64(block.written.mono.0));
+    codec::encode(record).chunks(8).fold(begin, |hash, chunk| mix64(hash ^ word(chunk)).wrapping_add(0x9e37_79b9))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -149,7 +151,7 @@ impl Truth {
         match &block.content {
             Content::Records(records) => {
                 for (fate, record) in fates[begin..end].iter_mut().zip(records) {
-                    *fate = Fate::Stored(fingerprint(record));
+                    *fate = Fate::Stored(fingerprint(block, record));
                 }
             }
             Content::Dropped { .. } => fates[begin..end].fill(Fate::GivenUp),
