@@ -68,7 +68,7 @@ fn parse(mut words: impl Iterator<Item = String>) -> anyhow::Result<Options> {
     Ok(options)
 }
 
-/// Days of faults for many agents on islands, hours of one whole mesh, and a return after hours.
+/// Days of faults for many agents on islands, and hours of one whole mesh.
 fn run_everything() -> ExitCode {
     let keeping = Options { seeds: 20, first: 1, agents: 200, hours: 24, pace: Pace::Keeping };
     let mesh = Options { seeds: 6, first: 1, agents: 50, hours: 2, pace: Pace::Mesh };

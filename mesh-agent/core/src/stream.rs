@@ -122,11 +122,12 @@ impl Stream {
         self.unpersisted = self.blocks.iter().rev().take_while(|(block, _)| block.last > self.persisted).count();
     }
 
-    /// An aggregator has everything up to here. Returns whether that is news.
+    /// An aggregator has everything up to here. Returns whether that is news. It is also if the number is known but a block
+    /// below it still waits: one that was halved in the middle of what had been acknowledged before.
     pub fn ack(&mut self, up_to: Seq) -> bool {
-        let is_news = up_to > self.acked;
+        let is_news = up_to > self.acked || self.blocks.front().is_some_and(|(block, _)| block.last <= up_to);
         if is_news {
-            self.acked = up_to;
+            self.acked = self.acked.max(up_to);
             while let Some((block, _)) = self.blocks.front()
                 && block.last <= up_to
             {

@@ -201,3 +201,34 @@ fn a_rejected_tombstone_is_rewritten_then_waits_then_moves_and_never_is_sent_mor
     assert_eq!(sent, 8);
     assert!(outbox.streams().iter().all(|stream| stream.epoch != OLD), "it moved to a new epoch");
 }
+
+/// Found by a simulation: a process had halved a block, had half of it acknowledged, and crashed before the halves were on
+/// disk. The next one halved it again, below what was acknowledged, and sent that half for ever: its answer was no news.
+#[test]
+fn a_block_that_is_halved_below_what_was_acknowledged_does_not_stop_its_epoch() {
+    let (cursor, poison) = (Seq(60), Seq(70));
+    let block = StoredBlock { first: Seq(1), last: Seq(80), bytes: 8_000, holds_flips: false, is_tombstone: false };
+    let resume =
+        Resume { epochs: [StoredEpoch { epoch: OLD, acked: cursor, last: Seq(80), blocks: [block].into() }].into() };
+    let mut outbox = Outbox::new(&params(1), resume, SEED);
+    let mut uploader = Uploader::new(true, SEED);
+    let (mut known, mut gone) = (cursor, false);
+    for second in 0..60 {
+        let now = at(second * 1_000);
+        let mut out = Effects::new();
+        uploader.turn(now, &mut outbox, &mut out);
+        for effect in core::mem::take(&mut out) {
+            let Effect::Upload { epoch: OLD, first, last } = effect else { continue };
+            let result = if !gone && known < poison && first <= poison && poison <= last {
+                UploadResult::Rejected
+            } else {
+                known = known.max(last);
+                UploadResult::Acked { acked: known, next_sync: Span::millis(10) }
+            };
+            uploader.finished(now, OLD, result, &mut outbox, &mut out);
+        }
+        gone |= out.iter().any(|effect| matches!(effect, Effect::Persist(PersistOp::Quarantine { .. })));
+    }
+    assert_eq!(known, Seq(80));
+    assert!(outbox.streams().iter().all(|stream| stream.epoch != OLD), "it is drained");
+}
