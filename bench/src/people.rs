@@ -76,6 +76,7 @@ pub(crate) fn batch(
     let certificate = mesh.trust().open_certificate(member.certificate.clone(), &Ed25519)?;
     let certificate: Certificate = certificate.document().clone();
     Ok(Batch {
+        is_backlog: false,
         header: member.header(&blocks, &[], sent),
         certificate,
         certificate_signed: member.certificate.clone(),

@@ -44,6 +44,24 @@ pub struct Unreachable {
     pub why: String,
 }
 
+/// What an aggregator does first when it cannot do everything, as the header Priority says it (RFC 9218).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Urgency {
+    /// As everything else.
+    Usual,
+    /// After everything else.
+    Backlog,
+}
+
+impl Urgency {
+    const fn header(self) -> &'static str {
+        match self {
+            Self::Usual => "u=3",
+            Self::Backlog => "u=6",
+        }
+    }
+}
+
 /// What an aggregator answered.
 #[derive(Debug)]
 pub struct Answer {
@@ -111,7 +129,13 @@ impl Aggregators {
     ///
     /// # Errors
     /// [`Unreachable`] if none does.
-    pub async fn post(&self, path: &str, content_type: &str, body: Vec<u8>) -> Result<Answer, Unreachable> {
+    pub async fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        urgency: Urgency,
+        body: Vec<u8>,
+    ) -> Result<Answer, Unreachable> {
         let mut last = Unreachable { url: "no aggregator".to_owned(), why: "none is known".to_owned() };
         let mut leaving = None;
         let mut waiting = self.in_order().into_iter();
@@ -119,7 +143,7 @@ impl Aggregators {
         let mut asked = Vec::new();
         let ask = |place: usize| {
             let (replica, body) = (&self.replicas[place], body.clone());
-            async move { (place, post_one(&replica.client, &replica.url, path, content_type, body).await) }
+            async move { (place, post_one(&replica.client, &replica.url, path, content_type, urgency, body).await) }
         };
         loop {
             if under_way.is_empty() {
@@ -189,8 +213,16 @@ struct Code {
     code: String,
 }
 
-async fn post_one(client: &Client, url: &str, path: &str, content_type: &str, body: Vec<u8>) -> Result<Answer, String> {
-    let request = client.post(format!("{url}{path}")).header(CONTENT_TYPE, content_type).body(body);
+async fn post_one(
+    client: &Client,
+    url: &str,
+    path: &str,
+    content_type: &str,
+    urgency: Urgency,
+    body: Vec<u8>,
+) -> Result<Answer, String> {
+    let request = client.post(format!("{url}{path}")).header(CONTENT_TYPE, content_type);
+    let request = request.header("priority", urgency.header()).body(body);
     let mut response = request.send().await.map_err(|why| root_cause(&why))?;
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());

@@ -1,7 +1,7 @@
 //! Saying hello to an aggregator: "this is where I am", answered with where others are. One of several ways to find
 //! members; the mesh does without it once they have found each other.
 
-use crate::aggregators::Aggregators;
+use crate::aggregators::{Aggregators, Urgency};
 use crate::metrics::Metrics;
 use crate::net::check::Checker;
 use everypath_protocol::codec;
@@ -64,7 +64,11 @@ impl Greeter {
 
     async fn greet(&self, member: Signed) -> bool {
         let body = codec::encode(&Hello { member });
-        let result = match self.aggregators.post("/api/v1/hello", "application/octet-stream", body).await {
+        let result = match self
+            .aggregators
+            .post("/api/v1/hello", "application/octet-stream", Urgency::Usual, body)
+            .await
+        {
             Ok(answer) if answer.status.is_success() => {
                 match codec::decode::<HelloAnswer>(&answer.body, ANSWER_BYTES_MAX) {
                     Ok(read) => {

@@ -1,7 +1,7 @@
 //! Redeeming a token: asks the issuer, over HTTPS or through another agent's gate, and believes nothing that it cannot
 //! check against the token.
 
-use crate::aggregators::{Aggregators, ClientError};
+use crate::aggregators::{Aggregators, ClientError, Urgency};
 use crate::files::FileError;
 use crate::identity::{KeyError, StateDir, random};
 use crate::membership::{Membership, MembershipError};
@@ -164,8 +164,10 @@ async fn redeem(token: &JoinToken, key: &SecretKey, request: &Signed) -> Result<
 async fn ask_aggregator(client: &Aggregators, request: &Signed) -> Result<JoinAnswer, String> {
     let body = codec::encode(request);
     debug_assert!(body.len() <= BYTES_MAX, "a request is far smaller than its limit");
-    let answer =
-        client.post("/api/v1/join", "application/octet-stream", body).await.map_err(|unreachable| unreachable.why)?;
+    let answer = client
+        .post("/api/v1/join", "application/octet-stream", Urgency::Usual, body)
+        .await
+        .map_err(|unreachable| unreachable.why)?;
     match answer.status.as_u16() {
         200 | 403 => codec::decode(&answer.body, HTTPS_BYTES_MAX)
             .map_err(|why| format!("it answered {} with something else than a join answer ({why})", answer.status)),

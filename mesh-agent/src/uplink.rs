@@ -1,6 +1,6 @@
 //! Results on their way to an aggregator: read from the disk, sealed, sent, and what was answered.
 
-use crate::aggregators::{Aggregators, Answer};
+use crate::aggregators::{Aggregators, Answer, Urgency};
 use crate::clock::{self, Clock};
 use crate::metrics::Metrics;
 use crate::store::Store;
@@ -37,6 +37,14 @@ pub struct Job {
     pub first: Seq,
     /// Last number.
     pub last: Seq,
+    /// It may wait for what is fresh.
+    pub is_backlog: bool,
+}
+
+impl Job {
+    const fn urgency(self) -> Urgency {
+        if self.is_backlog { Urgency::Backlog } else { Urgency::Usual }
+    }
 }
 
 /// How a job ended.
@@ -113,7 +121,7 @@ impl Uplink {
             return UploadResult::Unreachable;
         };
         let Some(envelope) = self.envelope(job, &blocks) else { return UploadResult::Refused };
-        match self.aggregators.post("/api/v1/ingest", CONTENT_TYPE, codec::encode(&envelope)).await {
+        match self.aggregators.post("/api/v1/ingest", CONTENT_TYPE, job.urgency(), codec::encode(&envelope)).await {
             Ok(answer) => self.read_answer(&answer),
             Err(why) => {
                 tracing::debug!(%why, "no aggregator could be reached; the results stay in the buffer");
@@ -151,9 +159,11 @@ impl Uplink {
         let problem = || serde_json::from_slice::<Problem>(&answer.body).unwrap_or_default();
         let result = match answer.status.as_u16() {
             200 => match serde_json::from_slice::<IngestAnswer>(&answer.body) {
-                Ok(read) => {
-                    UploadResult::Acked { acked: read.acked, next_sync: Span::millis(u64::from(read.next_sync_ms)) }
-                }
+                Ok(read) => UploadResult::Acked {
+                    acked: read.acked,
+                    next_sync: Span::millis(u64::from(read.next_sync_ms)),
+                    agents: u64::from(read.agents),
+                },
                 Err(_) => UploadResult::Unreachable,
             },
             409 => match problem().expected {

@@ -121,7 +121,10 @@ async fn bench(addresses: &[AggregatorAddress]) -> Bench {
 
 impl Bench {
     async fn upload(&mut self) -> UploadResult {
-        self.jobs.send(Job { epoch: EPOCH, first: Seq(1), last: Seq(3) }).await.expect("a working test machine");
+        self.jobs
+            .send(Job { epoch: EPOCH, first: Seq(1), last: Seq(3), is_backlog: false })
+            .await
+            .expect("a working test machine");
         let (epoch, result) = self.results.recv().await.expect("a working test machine");
         assert_eq!(epoch, EPOCH);
         result
@@ -129,7 +132,7 @@ impl Bench {
 }
 
 fn answer(acked: u64) -> Vec<u8> {
-    serde_json::to_vec(&IngestAnswer { acked: Seq(acked), next_sync_ms: 1_500, received_at: UnixTime(1) })
+    serde_json::to_vec(&IngestAnswer { acked: Seq(acked), next_sync_ms: 1_500, received_at: UnixTime(1), agents: 7 })
         .expect("a working test machine")
 }
 
@@ -138,7 +141,7 @@ async fn what_is_sent_is_what_any_replica_can_check_and_every_answer_is_understo
     let aggregator = aggregator().await;
     let mut bench = bench(std::slice::from_ref(&aggregator.address)).await;
     let cases = [
-        (200, None, answer(3), UploadResult::Acked { acked: Seq(3), next_sync: Span::millis(1_500) }),
+        (200, None, answer(3), UploadResult::Acked { acked: Seq(3), next_sync: Span::millis(1_500), agents: 7 }),
         (409, None, br#"{"code":"gap","expected":9}"#.to_vec(), UploadResult::Gap { expected: Seq(9) }),
         (429, Some("7"), Vec::new(), UploadResult::Busy { retry_after: Span::seconds(7) }),
         (503, None, Vec::new(), UploadResult::Busy { retry_after: Span::seconds(30) }),

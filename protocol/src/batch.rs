@@ -152,6 +152,11 @@ fn open_header(signed: Signed, trust: &Trust, scheme: &impl Scheme) -> Result<Ba
     Ok(sign::open::<BatchHeader>(signed, &trust.mesh(), scheme)?.document().clone())
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
+const fn says_nothing(agents: &u32) -> bool {
+    *agents == 0
+}
+
 /// JSON answer of `POST /api/v1/ingest`.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct IngestAnswer {
@@ -161,4 +166,7 @@ pub struct IngestAnswer {
     pub next_sync_ms: u32,
     /// Aggregator's wall clock.
     pub received_at: UnixTime,
+    /// Agents that it serves: each spreads its retries so that all of them together stay few. 0: it does not say.
+    #[serde(default, skip_serializing_if = "says_nothing")]
+    pub agents: u32,
 }

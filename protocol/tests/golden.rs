@@ -127,8 +127,17 @@ fn a_block_of_one_refused_record_and_an_account() {
 
 #[test]
 fn an_answer_to_a_batch() {
-    let answer = IngestAnswer { acked: Seq(4_711), next_sync_ms: 1_500, received_at: UnixTime(1_767_225_600_000_000) };
+    let answer = IngestAnswer {
+        acked: Seq(4_711),
+        next_sync_ms: 1_500,
+        received_at: UnixTime(1_767_225_600_000_000),
+        agents: 0,
+    };
     let text = golden("ingest-answer-1.hex", &serde_json::to_vec(&answer).unwrap());
+    assert_eq!(serde_json::from_slice::<IngestAnswer>(&text).unwrap(), answer);
+
+    let answer = IngestAnswer { agents: 200, ..answer };
+    let text = golden("ingest-answer-2.hex", &serde_json::to_vec(&answer).unwrap());
     assert_eq!(serde_json::from_slice::<IngestAnswer>(&text).unwrap(), answer);
 }
 

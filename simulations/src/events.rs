@@ -125,8 +125,8 @@ impl World {
         let is_there = self.server.is_up && self.network.is_joined(host, place);
         let rows = upload.last.0 - upload.first.0 + 1;
         let mut done_at = self.at;
-        let result = match self.returning.as_mut().filter(|_| is_there).map(|returning| returning.admit(self.at, rows))
-        {
+        let returning = self.returning.as_mut().filter(|_| is_there);
+        let result = match returning.map(|returning| returning.admit(self.at, rows, upload.is_backlog)) {
             Some(None) => UploadResult::Busy { retry_after: RETRY_AFTER },
             Some(Some(at)) => {
                 done_at = at;

@@ -13,8 +13,10 @@ use std::collections::BTreeMap;
 const CAPACITY: u64 = 3;
 /// Of each agent on a usual day: a batch of one row in this time.
 const LIVE_EVERY: Span = Span::seconds(10);
-/// Further behind than this the aggregator says that it is busy.
+/// Further behind than this the aggregator says that it is busy,
 const BEHIND_MAX: Span = Span::millis(500);
+/// and to a backlog already here, as the one that ships: what is fresh must find room.
+const BEHIND_MAX_OLD: Span = Span::millis(125);
 /// And asks for this pause, as the one that ships.
 pub(crate) const RETRY_AFTER: Span = Span::seconds(2);
 /// What has not arrived by then, never does as far as this is concerned.
@@ -61,8 +63,9 @@ impl Returning {
     }
 
     /// When a batch of so many rows that comes at `at` is stored, or `None` if the aggregator has too much to do.
-    pub(crate) fn admit(&mut self, at: u64, rows: u64) -> Option<u64> {
-        if self.free_at > at.saturating_add(BEHIND_MAX.0) {
+    pub(crate) fn admit(&mut self, at: u64, rows: u64, is_old: bool) -> Option<u64> {
+        let behind_max = if is_old { BEHIND_MAX_OLD } else { BEHIND_MAX };
+        if self.free_at > at.saturating_add(behind_max.0) {
             self.busy += 1;
             return None;
         }

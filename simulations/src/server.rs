@@ -1,7 +1,7 @@
 //! The aggregator of a run: the admission that ships, over a database that commits or does not.
 
 use crate::truth::{Fingerprint, fingerprint};
-use crate::world::Pace;
+use crate::world::{Pace, Size};
 use aggregator_core::admit::{FLAG_RENUMBERED, Refusal, Row, admit};
 use everypath_protocol::batch::BatchHeader;
 use everypath_protocol::block::{Block, Content};
@@ -27,6 +27,8 @@ pub struct Upload {
     pub boot: BootId,
     /// What it reads from its clocks.
     pub sent: Now,
+    /// As the agent says.
+    pub is_backlog: bool,
 }
 
 /// One stream in the database.
@@ -64,6 +66,8 @@ pub struct Server {
     pub misfiled: u64,
     /// When the youngest row of the last batch ended.
     pub newest: Option<UnixTime>,
+    /// How many agents it serves.
+    pub agents: u64,
     /// There is no record that it can never store.
     pub stores_all: bool,
     /// See [`Bug`].
@@ -82,12 +86,14 @@ const POISON_ONE_IN: u64 = 20_000;
 
 impl Server {
     /// A running aggregator with an empty database.
-    pub fn new(seed: u64, pace: Pace, bug: Option<Bug>) -> Self {
+    pub fn new(seed: u64, size: Size, bug: Option<Bug>) -> Self {
+        let pace = size.pace;
         let next_sync = match pace {
             Pace::Mesh | Pace::Returning => Span::seconds(1),
             Pace::Keeping => Span::seconds(30),
         };
-        Self { is_up: true, stores_all: pace == Pace::Returning, bug, seed, next_sync, ..Self::default() }
+        let agents = u64::try_from(size.agents).unwrap_or(u64::MAX);
+        Self { is_up: true, stores_all: pace == Pace::Returning, agents, bug, seed, next_sync, ..Self::default() }
     }
 
     /// Whether the database can never store this record.
@@ -143,7 +149,7 @@ impl Server {
                     stream.rows.pop();
                 }
                 stream.cursor = stream.cursor.max(admission.cursor);
-                UploadResult::Acked { acked: stream.cursor, next_sync: self.next_sync }
+                UploadResult::Acked { acked: stream.cursor, next_sync: self.next_sync, agents: self.agents }
             }
             Err(Refusal::Gap { expected }) => UploadResult::Gap { expected },
             Err(other) => panic!("a healthy agent's batch was refused: {other:?}"),

@@ -172,7 +172,7 @@ impl World {
             places: hosts.iter().enumerate().map(|(place, host)| (host.id(), place)).collect(),
             hosts,
             network: Network::new(size, seed, plan.loss_permille),
-            server: Server::new(seed, size.pace, bug),
+            server: Server::new(seed, size, bug),
             truth: Truth::default(),
             pace: size.pace,
             queue: Queue::default(),
@@ -315,13 +315,13 @@ impl World {
                 self.hosts[host].disk.write(op);
                 self.schedule_sync(host);
             }
-            Effect::Upload { epoch, first, last } => {
+            Effect::Upload { epoch, first, last, is_backlog } => {
                 // What was ordered before is done before a read, as in the agent's store.
                 if self.hosts[host].disk.is_rewriting() && self.at >= self.hosts[host].disk_full_until {
                     let persisted = self.sync_disk(host, usize::MAX);
                     inputs.extend(persisted.into_iter().map(|(epoch, up_to)| Input::Persisted { epoch, up_to }));
                 }
-                self.send(host, epoch, first, last);
+                self.send(host, epoch, (first, last), is_backlog);
             }
             Effect::CellChanged { to, .. } => self.fold(u64::from(to.code())),
             Effect::Anomaly(anomaly) => self.fold(anomaly as u64),
@@ -371,7 +371,7 @@ impl World {
         }
     }
 
-    fn send(&mut self, host: HostIndex, epoch: Epoch, first: Seq, last: Seq) {
+    fn send(&mut self, host: HostIndex, epoch: Epoch, (first, last): (Seq, Seq), is_backlog: bool) {
         if self.returning.is_some() && !self.server.is_up {
             // Nobody is there; reading the same backlog ten thousand times for it would be all that this run does.
             let result = UploadResult::Unreachable;
@@ -385,7 +385,7 @@ impl World {
             return;
         };
         let (process, sent) = (machine.process, machine.now(self.at));
-        let upload = Upload { agent: machine.id(), epoch, first, last, body, boot: process, sent };
+        let upload = Upload { agent: machine.id(), epoch, first, last, body, boot: process, sent, is_backlog };
         let boot = machine.boot;
         let Some(delay) = self.network.message(host, self.server_place()) else {
             let result = UploadResult::Unreachable;

@@ -25,7 +25,7 @@ const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// What an agent is told.
 #[derive(Clone, Copy, Debug, Serialize, ToSchema)]
-#[schema(example = json!({"acked": 4096, "next_sync_ms": 1000, "received_at": 1_795_392_000_000_000_i64}))]
+#[schema(example = json!({"acked": 4096, "next_sync_ms": 1000, "received_at": 1_795_392_000_000_000_i64, "agents": 3}))]
 pub struct IngestReply {
     /// Everything up to this number of the batch's stream is in the database.
     pub acked: u64,
@@ -33,6 +33,8 @@ pub struct IngestReply {
     pub next_sync_ms: u32,
     /// The aggregator's clock, microseconds since 1970.
     pub received_at: i64,
+    /// Agents that this aggregator knows: each spreads its retries after an outage by it.
+    pub agents: u32,
 }
 
 /// Results of one agent: an `Envelope` (docs/reference) in postcard, signed by the agent. May be repeated; nothing is stored twice.
@@ -68,7 +70,8 @@ pub async fn ingest(
     let (ingested, received_at) = result?;
     app.metrics.rows.inc_by(ingested.rows);
     let next_sync_ms = u32::try_from(app.config.sync_interval.as_millis()).unwrap_or(u32::MAX);
-    Ok(Json(IngestReply { acked: ingested.acked.0, next_sync_ms, received_at: received_at.0 }))
+    let agents = u32::try_from(app.metrics.agents.get()).unwrap_or(0);
+    Ok(Json(IngestReply { acked: ingested.acked.0, next_sync_ms, received_at: received_at.0, agents }))
 }
 
 async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, UnixTime), ApiError> {
@@ -89,6 +92,7 @@ async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, 
         certificate_signed: opened.certificate_signed,
         blocks,
         received_at,
+        is_backlog: is_backlog(headers),
     };
     let mut ingested = app.store.ingest(batch).await.map_err(not_stored)?;
     // It is stored; whatever fails now must not make the agent send it again.
@@ -97,6 +101,13 @@ async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, 
     }
     app.hub.apply(agent, std::mem::take(&mut ingested.news)).await?;
     Ok((ingested, received_at))
+}
+
+/// What an agent measured during an outage, as it says itself by the header Priority (RFC 9218): less urgent than usual (3).
+fn is_backlog(headers: &HeaderMap) -> bool {
+    let value = headers.get("priority").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let urgency = value.split(',').find_map(|part| part.trim().strip_prefix("u=")?.parse::<u8>().ok());
+    urgency.is_some_and(|urgency| urgency > 3)
 }
 
 /// The matrix leaves out whom it does not know.

@@ -405,3 +405,9 @@ impl Store {
         each!(self, store => store.close().await);
     }
 }
+
+/// Whether what may wait is let in: only while a queue is at most a quarter full, so that what is fresh always finds room. After
+/// an outage of a day thousands come back with it.
+fn has_room_for_backlog<T>(queue: &tokio::sync::mpsc::Sender<T>) -> bool {
+    queue.capacity() * 4 >= queue.max_capacity() * 3
+}

@@ -69,6 +69,8 @@ pub struct Batch {
     pub blocks: Vec<Block>,
     /// Our clock.
     pub received_at: UnixTime,
+    /// Its sender says that it may wait for what is fresh.
+    pub is_backlog: bool,
 }
 
 /// What became of a batch.

@@ -36,6 +36,7 @@ impl World {
     pub(crate) fn batch(&self, agent: &TestAgent, blocks: Vec<Block>) -> Batch {
         let certificate = self.mesh.trust().open_certificate(agent.certificate.clone(), &Ed25519).expect("our own");
         Batch {
+            is_backlog: false,
             header: agent.header(&blocks, &[], T0),
             certificate: certificate.document().clone(),
             certificate_signed: agent.certificate.clone(),

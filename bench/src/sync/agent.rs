@@ -203,8 +203,8 @@ impl Returning {
                 inputs.push_back(Input::ProbeFinished { probe: request.probe, outcome });
             }
             Effect::Persist(op) => self.persist(op, inputs).await,
-            Effect::Upload { epoch, first, last } => {
-                let job = Job { epoch, first, last };
+            Effect::Upload { epoch, first, last, is_backlog } => {
+                let job = Job { epoch, first, last, is_backlog };
                 let is_taken = self.progress.jobs.as_ref().is_some_and(|jobs| jobs.try_send(job).is_ok());
                 if !is_taken {
                     inputs.push_back(Input::UploadFinished { epoch, result: UploadResult::Unreachable });

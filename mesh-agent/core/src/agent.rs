@@ -270,7 +270,7 @@ impl Agent {
     fn close_windows(&mut self, now: Now, all: bool, out: &mut Effects) {
         let heard_at = self.uploader.acked_at().map_or(self.started, |(mono, _)| mono);
         let is_lonely = now.mono >= heard_at + self.params.lonely_after;
-        self.windows.set_length(if is_lonely { self.params.window_lonely } else { self.params.window });
+        self.windows.set_length(now.mono, if is_lonely { self.params.window_lonely } else { self.params.window });
         for window in self.windows.close(now.mono, all, |target| self.schedule.state_of(target)) {
             self.outbox.push(now, Record::Window(window), out);
         }

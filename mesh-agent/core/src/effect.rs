@@ -108,6 +108,8 @@ pub enum UploadResult {
         acked: Seq,
         /// The aggregator's wish for the next one.
         next_sync: Span,
+        /// Agents that share this aggregator; 0 if it does not say.
+        agents: u64,
     },
     /// The aggregator lacks something before this batch.
     Gap {
@@ -184,6 +186,8 @@ pub enum Effect {
         first: Seq,
         /// Last number; the end of a block.
         last: Seq,
+        /// It is of an older epoch: what is fresh goes first, at the aggregator too.
+        is_backlog: bool,
     },
     /// A cell changed its state, for the log.
     CellChanged {

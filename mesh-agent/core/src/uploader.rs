@@ -5,7 +5,11 @@
 //! 2. After a success the aggregator's wish for a pause is kept, except for changes of state, which go at once.
 //! 3. After a failure the pause grows from 1 s, with jitter, to 5 s, or to what keeps a whole mesh below 200 attempts a
 //!    second, whichever is longer.
-//! 4. What is rejected for what is in it is looked for by halves and put aside ([`Outbox::rejected`]). Only the epoch it is
+//! 4. While nobody has answered after a failure, one block is sent to see whether somebody is there: thousands come back at
+//!    the same moment, and what is fresh must not wait behind the backlogs of all. Older epochs begin with small batches when
+//!    a mesh of this size has had the time to come back. When the aggregator is too busy for one of them, they are small
+//!    again and come four times less often; each one that is stored lets them grow, and come sooner.
+//! 5. What is rejected for what is in it is looked for by halves and put aside ([`Outbox::rejected`]). Only the epoch it is
 //!    in has smaller batches meanwhile. While nothing at all is accepted this becomes slow: then rather the aggregator, or
 //!    something on the way to it, is at fault, and records should not be put aside by the thousand.
 
@@ -24,6 +28,15 @@ pub const SEAL_AFTER: Span = Span::seconds(60);
 const RETRY_AFTER_MAX: Span = Span::seconds(300);
 const BACKOFF_MIN: Span = Span::seconds(1);
 const BACKOFF_MAX_SMALL: Span = Span::seconds(5);
+/// Bytes with which an older epoch begins after an outage, and again when the aggregator is busy.
+const OLD_BYTES_MIN: u64 = 1024;
+/// Between two batches of older epochs at first after an outage, in times of what all need to come back: by half of it
+/// everybody has sent something fresh.
+const OLD_GAP_BEGIN: u64 = 3;
+/// The same at least,
+const OLD_GAP_BEGIN_MIN: Span = Span::seconds(1);
+/// and at most, also while the aggregator is busy.
+const OLD_GAP_MAX: Span = Span::seconds(240);
 const ATTEMPTS_PER_SECOND_MAX: u64 = 200;
 /// After this many rejections with nothing accepted in between, it looks as if everything were rejected: go on slowly.
 const REJECTIONS_SWIFT: u32 = 64;
@@ -44,8 +57,15 @@ pub struct Uploader {
     /// Since the last acknowledgement, of any epoch.
     rejections: u32,
     mesh_size: u64,
+    /// Agents that share the aggregator, as it said last.
+    sharers: u64,
     bytes_fresh: u64,
     bytes_old: u64,
+    /// Most bytes of the next batch of an older epoch.
+    old_bytes_max: u64,
+    /// Between two batches of older epochs.
+    old_gap: Span,
+    old_not_before: MonoTime,
     acked_at: Option<(MonoTime, UnixTime)>,
     random: Random,
 }
@@ -61,8 +81,12 @@ impl Uploader {
             failures: 0,
             rejections: 0,
             mesh_size: 1,
+            sharers: 0,
             bytes_fresh: 0,
             bytes_old: 0,
+            old_bytes_max: BATCH_BYTES_MAX,
+            old_gap: Span::ZERO,
+            old_not_before: MonoTime(0),
             acked_at: None,
             random: Random::new(seed, RandomStream::Uploader),
         }
@@ -89,8 +113,18 @@ impl Uploader {
             return;
         }
         let live = outbox.live();
-        if self.start(live, outbox, out) {
+        let is_knocking = self.is_down();
+        if is_knocking && outbox.streams().iter().any(|stream| stream.in_flight.is_some()) {
+            return;
+        }
+        if self.start(live, if is_knocking { 1 } else { BATCH_BYTES_MAX }, outbox, out) {
             self.has_urgent = false;
+            if is_knocking {
+                return;
+            }
+        }
+        if now.mono < self.old_not_before {
+            return;
         }
         let is_fresh_under_way = outbox.streams().last().is_some_and(|stream| stream.in_flight.is_some());
         if is_fresh_under_way && self.bytes_old * 7 > self.bytes_fresh * 3 {
@@ -99,7 +133,7 @@ impl Uploader {
         // Old epochs drain one after the other: their records are of the past, and order is worth more than speed.
         let oldest = outbox.streams().iter().find(|stream| stream.epoch != live && !stream.is_drained());
         if let Some(epoch) = oldest.map(|stream| stream.epoch) {
-            self.start(epoch, outbox, out);
+            self.start(epoch, if is_knocking { 1 } else { self.old_bytes_max }, outbox, out);
         }
     }
 
@@ -107,7 +141,12 @@ impl Uploader {
     pub fn next_deadline(&self, outbox: &Outbox) -> Option<MonoTime> {
         // While anything is under way its end is the next event; older epochs may have to wait for fresh ones.
         let is_idle = outbox.streams().iter().all(|stream| stream.in_flight.is_none());
-        (self.enabled && is_idle && outbox.streams().iter().any(Stream::has_batch)).then_some(self.not_before)
+        let live = outbox.live();
+        let is_waiting = |stream: &&Stream| self.enabled && is_idle && stream.has_batch();
+        let at = |stream: &Stream| {
+            if stream.epoch == live { self.not_before } else { self.not_before.max(self.old_not_before) }
+        };
+        outbox.streams().iter().filter(is_waiting).map(at).min()
     }
 
     /// Takes the end of an upload in.
@@ -119,14 +158,20 @@ impl Uploader {
             return;
         };
         match result {
-            UploadResult::Acked { acked, next_sync } => {
-                let was_down = self.failures > 0 || self.acked_at.is_none();
+            UploadResult::Acked { acked, next_sync, agents } => {
+                self.sharers = agents;
+                let was_down = self.is_down();
                 self.failures = 0;
                 self.rejections = 0;
                 self.acked_at = Some((now.mono, now.wall));
                 self.pause(now.mono, next_sync, true);
+                self.ease(now.mono, epoch != outbox.live());
                 self.take_ack(epoch, sent_max, acked, outbox, out);
                 if was_down {
+                    self.hold_old(
+                        now.mono,
+                        OLD_GAP_BEGIN_MIN.max(Span(self.comeback().0.saturating_mul(OLD_GAP_BEGIN))),
+                    );
                     outbox.seal_backlog(now, SEAL_AFTER, out);
                 }
             }
@@ -136,6 +181,9 @@ impl Uploader {
                 // Neither may "at once" make them hammer.
                 let wish = retry_after.clamp(BACKOFF_MIN, RETRY_AFTER_MAX);
                 let pause = self.random.jittered(Span(wish.0 * 2));
+                if epoch != outbox.live() {
+                    self.hold_old(now.mono, Span(self.old_gap.0.max(wish.0).saturating_mul(4)));
+                }
                 self.pause(now.mono, pause, false);
             }
             UploadResult::Unreachable => {
@@ -190,10 +238,26 @@ impl Uploader {
         self.pause(now.mono, BACKOFF_MIN, false);
     }
 
-    fn start(&mut self, epoch: Epoch, outbox: &mut Outbox, out: &mut Effects) -> bool {
+    /// Older epochs begin anew: small, and this far apart.
+    fn hold_old(&mut self, now: MonoTime, gap: Span) {
+        self.old_bytes_max = OLD_BYTES_MIN;
+        self.old_gap = gap.min(OLD_GAP_MAX);
+        self.old_not_before = now + self.random.jittered(self.old_gap);
+    }
+
+    /// Something was stored: older epochs may send more, and sooner, if it was theirs.
+    fn ease(&mut self, now: MonoTime, is_old: bool) {
+        if is_old {
+            self.old_bytes_max = BATCH_BYTES_MAX.min(self.old_bytes_max * 2);
+            self.old_gap = Span(self.old_gap.0 / 2);
+            self.old_not_before = now + self.random.jittered(self.old_gap);
+        }
+    }
+
+    fn start(&mut self, epoch: Epoch, bytes_max: u64, outbox: &mut Outbox, out: &mut Effects) -> bool {
         let is_live = outbox.live() == epoch;
         let Some(stream) = outbox.stream_mut(epoch) else { return false };
-        let Some((first, last)) = stream.next_batch(BATCH_BYTES_MAX, RECORDS_MAX) else { return false };
+        let Some((first, last)) = stream.next_batch(bytes_max, RECORDS_MAX) else { return false };
         stream.send(first, last);
         let bytes = stream.bytes_of(first, last);
         if is_live {
@@ -206,8 +270,13 @@ impl Uploader {
             self.bytes_fresh /= 2;
             self.bytes_old /= 2;
         }
-        out.push(Effect::Upload { epoch, first, last });
+        out.push(Effect::Upload { epoch, first, last, is_backlog: !is_live });
         true
+    }
+
+    /// Nobody has answered since the start, or since a failure.
+    const fn is_down(&self) -> bool {
+        self.failures > 0 || self.acked_at.is_none()
     }
 
     fn may_send(&self, now: MonoTime) -> bool {
@@ -221,7 +290,11 @@ impl Uploader {
 
     fn backoff(&mut self) -> Span {
         let grown = BACKOFF_MIN.0.saturating_mul(1 << self.failures.min(16));
-        let fair = Span::millis(self.mesh_size.saturating_mul(1_000) / ATTEMPTS_PER_SECOND_MAX);
-        self.random.jittered(Span(grown.min(BACKOFF_MAX_SMALL.max(fair).0)))
+        self.random.jittered(Span(grown.min(BACKOFF_MAX_SMALL.max(self.comeback()).0)))
+    }
+
+    /// How long all who share an aggregator take to try once. They may be of islands that do not know each other.
+    fn comeback(&self) -> Span {
+        Span::millis(self.mesh_size.max(self.sharers).saturating_mul(1_000) / ATTEMPTS_PER_SECOND_MAX)
     }
 }

@@ -43,8 +43,15 @@ impl Windows {
         Self { length, open: VecDeque::new(), next_index: 0 }
     }
 
-    /// The length of windows opened from now on.
-    pub const fn set_length(&mut self, length: Span) {
+    /// The length of windows opened from now on. If it is shorter than before, the open one ends now: whoever waits for
+    /// short windows wants to see something soon.
+    pub fn set_length(&mut self, now: MonoTime, length: Span) {
+        if length < self.length
+            && let Some(window) = self.open.back_mut().filter(|window| now < window.ends)
+        {
+            window.span = Span(window.span.0.saturating_sub(window.ends.since(now).0));
+            window.ends = now;
+        }
         self.length = length;
     }
 

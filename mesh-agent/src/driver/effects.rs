@@ -49,7 +49,9 @@ impl Driver {
                 }
             }
             Effect::Persist(op) => self.outlets.store.persist(op).await,
-            Effect::Upload { epoch, first, last } => self.upload(Job { epoch, first, last }),
+            Effect::Upload { epoch, first, last, is_backlog } => {
+                self.upload(Job { epoch, first, last, is_backlog });
+            }
             Effect::CellChanged { target, from, to } => {
                 self.metrics.cell_changes.with_label_values(&[to.name()]).inc();
                 let (from, to) = (from.name(), to.name());

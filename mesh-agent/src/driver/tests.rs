@@ -56,7 +56,7 @@ async fn a_full_queue_has_its_rule_and_its_metric() {
     let mut alone = alone();
     let driver = &mut alone.driver;
     let peer = AgentId([1; 32]);
-    let upload = Effect::Upload { epoch: Epoch(1), first: Seq(1), last: Seq(2) };
+    let upload = Effect::Upload { epoch: Epoch(1), first: Seq(1), last: Seq(2), is_backlog: false };
     let give = Effect::Give { to: peer, documents: Vec::new() };
     let dial = Effect::Dial { agent: peer, addresses: Vec::new() };
     driver.effects = vec![probe(1), give.clone(), upload.clone()];

@@ -76,6 +76,9 @@ impl Writer {
     }
 
     pub(super) async fn ingest(&self, batch: Batch) -> Result<Ingested, IngestError> {
+        if batch.is_backlog && !has_room_for_backlog(&self.jobs) {
+            return Err(StoreError::Busy.into());
+        }
         let (answer, answered) = oneshot::channel();
         self.send(Job::Ingest(Box::new(batch), answer))?;
         answered.await.unwrap_or_else(|_| Err(IngestError::Store(self.unanswered())))

@@ -79,7 +79,7 @@ impl World {
         if epoch == live {
             self.live_acked_at.extend((first.0..=last.0).map(|number| (Seq(number), now.mono)));
         }
-        UploadResult::Acked { acked: last, next_sync: Span::millis(10) }
+        UploadResult::Acked { acked: last, next_sync: Span::millis(10), agents: 0 }
     }
 }
 
@@ -116,7 +116,7 @@ fn run(records: u64, poison: impl IntoIterator<Item = u64>) -> World {
             for effect in core::mem::take(&mut out) {
                 match effect {
                     Effect::Persist(op) => world.apply(op),
-                    Effect::Upload { epoch, first, last } => {
+                    Effect::Upload { epoch, first, last, .. } => {
                         let result = world.ingest(now, live, epoch, first, last);
                         uploader.finished(now, epoch, result, &mut outbox, &mut out);
                     }
@@ -193,7 +193,7 @@ fn a_rejected_tombstone_is_rewritten_then_waits_then_moves_and_never_is_sent_mor
         let now = at(minute * 60_000);
         let mut out = Effects::new();
         uploader.turn(now, &mut outbox, &mut out);
-        if out.contains(&Effect::Upload { epoch: OLD, first: Seq(1), last: Seq(9) }) {
+        if out.contains(&Effect::Upload { epoch: OLD, first: Seq(1), last: Seq(9), is_backlog: true }) {
             sent += 1;
             uploader.finished(now, OLD, UploadResult::Rejected, &mut outbox, &mut out);
         }
@@ -218,12 +218,12 @@ fn a_block_that_is_halved_below_what_was_acknowledged_does_not_stop_its_epoch() 
         let mut out = Effects::new();
         uploader.turn(now, &mut outbox, &mut out);
         for effect in core::mem::take(&mut out) {
-            let Effect::Upload { epoch: OLD, first, last } = effect else { continue };
+            let Effect::Upload { epoch: OLD, first, last, .. } = effect else { continue };
             let result = if !gone && known < poison && first <= poison && poison <= last {
                 UploadResult::Rejected
             } else {
                 known = known.max(last);
-                UploadResult::Acked { acked: known, next_sync: Span::millis(10) }
+                UploadResult::Acked { acked: known, next_sync: Span::millis(10), agents: 0 }
             };
             uploader.finished(now, OLD, result, &mut outbox, &mut out);
         }

@@ -3,6 +3,7 @@ use crate::effect::{Anomaly, Effect, Effects, PersistOp, UploadResult};
 use crate::outbox::Outbox;
 use crate::params::Resume;
 use crate::uploader::Uploader;
+use alloc::vec::Vec;
 use everypath_protocol::id::{Epoch, Seq};
 use everypath_protocol::time::{Now, Span};
 
@@ -37,7 +38,7 @@ impl Bench {
 }
 
 fn acked(number: u64) -> UploadResult {
-    UploadResult::Acked { acked: Seq(number), next_sync: Span::seconds(1) }
+    UploadResult::Acked { acked: Seq(number), next_sync: Span::seconds(1), agents: 0 }
 }
 
 #[test]
@@ -120,13 +121,92 @@ fn after_an_outage_fresh_records_go_before_the_backlog() {
     let old = bench.outbox.live();
     bench.finish(at(0), old, UploadResult::Unreachable);
     (1..100).for_each(|second| bench.write(at(second * 1_000)));
-    assert_eq!(uploaded(&bench.turn(at(100_000))).len(), 1);
+    assert_eq!(uploaded(&bench.turn(at(100_000))), [(1, 1)]);
     bench.finish(at(100_100), old, acked(1));
     let live = bench.outbox.live();
     assert_ne!(live, old, "the backlog was sealed");
     bench.write(at(101_000));
     let out = bench.turn(at(102_000));
     assert!(matches!(out[0], Effect::Upload { epoch, .. } if epoch == live), "{out:?}");
+}
+
+impl Bench {
+    /// After 100 s in which a block was written each quarter of a second and nobody answered, somebody does.
+    fn after_an_outage(agents: u64) -> Self {
+        let mut bench = Self::new();
+        bench.write(at(0));
+        bench.turn(at(0));
+        let old = bench.outbox.live();
+        bench.finish(at(0), old, UploadResult::Unreachable);
+        (1..400).for_each(|quarter| bench.write(at(quarter * 250)));
+        assert_eq!(uploaded(&bench.turn(at(100_000))), [(1, 1)], "one block asks whether somebody is there");
+        assert_eq!(bench.turn(at(100_000)), [], "and nothing else");
+        let result = UploadResult::Acked { acked: Seq(1), next_sync: Span::seconds(1), agents };
+        bench.finish(at(100_000), old, result);
+        bench
+    }
+
+    /// When something of an older epoch is sent from `from` on, in milliseconds, and how many numbers, if it is looked for as long
+    /// as `seconds`.
+    fn backlog_sent(&mut self, from: u64, seconds: u64) -> Option<(u64, u64)> {
+        (0..seconds * 10).map(|step| from + step * 100).find_map(|millis| {
+            let out = self.turn(at(millis));
+            let of_old = out.iter().find_map(|effect| match effect {
+                Effect::Upload { first, last, is_backlog: true, .. } => Some(last.0 - first.0 + 1),
+                _ => None,
+            });
+            of_old.map(|count| (millis, count))
+        })
+    }
+}
+
+#[test]
+fn a_backlog_waits_until_all_agents_of_the_aggregator_have_had_the_time_to_come_back() {
+    let mut few = Bench::after_an_outage(3);
+    let (at_few, _) = few.backlog_sent(100_000, 600).expect("it is sent");
+    assert!(at_few <= 102_000, "{at_few}");
+    // 10,000 agents at 200 attempts a second need 50 s.
+    let mut many = Bench::after_an_outage(10_000);
+    let (at_many, count) = many.backlog_sent(100_000, 600).expect("it is sent");
+    assert!((175_000..=250_000).contains(&at_many), "{at_many}");
+    assert!(count < 50, "it begins small: {count}");
+}
+
+#[test]
+fn a_backlog_that_an_aggregator_has_no_time_for_comes_smaller_and_seldom_and_grows_again_when_it_has() {
+    let mut bench = Bench::after_an_outage(3);
+    let old = bench.outbox.streams()[0].epoch;
+    let (mut now, mut cursor) = (100_000, 1);
+    let mut growing = Vec::new();
+    for _ in 0..4 {
+        let (sent_at, count) = bench.backlog_sent(now, 600).expect("it is sent");
+        growing.push(count);
+        (now, cursor) = (sent_at + 10, cursor + count);
+        bench.finish(at(now), old, acked(cursor));
+    }
+    assert!(growing.windows(2).all(|pair| pair[0] < pair[1]), "{growing:?}");
+    let mut waits = Vec::new();
+    let mut counts = Vec::new();
+    for _ in 0..5 {
+        let (sent_at, count) = bench.backlog_sent(now, 600).expect("it is sent");
+        counts.push(count);
+        waits.push(sent_at - now);
+        now = sent_at + 10;
+        bench.finish(at(now), old, UploadResult::Busy { retry_after: Span::seconds(2) });
+    }
+    assert!(waits[4] > 4 * waits[1] && waits[4] <= 240_000, "{waits:?}");
+    assert!(counts[1] < growing[3] && counts[4] == counts[1], "{counts:?}");
+}
+
+#[test]
+fn what_is_fresh_goes_on_while_a_backlog_is_sent_away() {
+    let mut bench = Bench::after_an_outage(10_000);
+    let old = bench.outbox.streams()[0].epoch;
+    let (now, _) = bench.backlog_sent(100_000, 600).expect("it is sent");
+    bench.finish(at(now), old, UploadResult::Busy { retry_after: Span::seconds(2) });
+    bench.write(at(now + 1_000));
+    let out = bench.turn(at(now + 4_001));
+    assert!(matches!(out[..], [Effect::Upload { is_backlog: false, .. }]), "{out:?}");
 }
 
 #[test]
@@ -174,14 +254,17 @@ fn without_an_aggregator_nothing_is_sent() {
 #[test]
 fn an_acknowledgement_of_an_earlier_larger_batch_is_no_restored_disk() {
     let mut bench = Bench::new();
-    (0..3).for_each(|second| bench.write(at(second * 10)));
-    assert_eq!(uploaded(&bench.turn(at(100))), [(1, 3)]);
     let live = bench.outbox.live();
-    bench.finish(at(200), live, UploadResult::Unreachable);
+    bench.write(at(0));
+    assert_eq!(uploaded(&bench.turn(at(0))), [(1, 1)]);
+    bench.finish(at(10), live, acked(1));
+    (1..4).for_each(|second| bench.write(at(second * 1_000)));
+    assert_eq!(uploaded(&bench.turn(at(4_000))), [(2, 4)]);
+    bench.finish(at(5_000), live, UploadResult::Unreachable);
     // What is on its way now ends before what was sent then.
-    bench.outbox.stream_mut(live).unwrap().send(Seq(1), Seq(2));
-    let out = bench.finish(at(9_000), live, acked(3));
-    assert_eq!(out, [Effect::Persist(PersistOp::Discard { epoch: live, up_to: Seq(3) })]);
+    bench.outbox.stream_mut(live).unwrap().send(Seq(2), Seq(3));
+    let out = bench.finish(at(9_000), live, acked(4));
+    assert_eq!(out, [Effect::Persist(PersistOp::Discard { epoch: live, up_to: Seq(4) })]);
     assert_eq!(bench.outbox.live(), live);
 }
 

@@ -52,6 +52,23 @@ fn windows_line_up_with_the_wall_clock() {
     assert_eq!((closed[1].start, closed[1].span), (at(10_000).wall, Span::seconds(10)));
 }
 
+/// After an outage windows are a minute long; somebody who comes back wants to see something sooner.
+#[test]
+fn a_window_ends_when_windows_become_shorter_and_says_how_long_it_was() {
+    let mut windows = Windows::new(Span::seconds(60));
+    let index = windows.sent(at(0), id(2));
+    windows.finished(index, id(2), REPLY);
+    windows.set_length(at(23_000).mono, Span::seconds(60));
+    assert!(windows.close(at(23_000).mono, false, ok).is_empty());
+    windows.set_length(at(23_000).mono, Span::seconds(10));
+    let closed = windows.close(at(23_000).mono, false, ok);
+    assert_eq!((closed[0].start, closed[0].span), (at(0).wall, Span::seconds(23)));
+    let index = windows.sent(at(23_500), id(2));
+    windows.finished(index, id(2), REPLY);
+    let closed = windows.close(at(30_000).mono, false, ok);
+    assert_eq!((closed[0].start, closed[0].span), (at(23_500).wall, Span::millis(6_500)));
+}
+
 #[test]
 fn at_the_end_of_the_program_open_windows_are_closed_as_long_as_they_were() {
     let mut windows = Windows::new(Span::seconds(10));
