@@ -3,7 +3,7 @@
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, HeaderName, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::post;
 use axum_server::tls_rustls::RustlsConfig;
@@ -18,7 +18,7 @@ use everypath_protocol::time::{Now, Span, UnixTime};
 use everypath_protocol::token::AggregatorAddress;
 use everypath_protocol::trust::{Delegation, Trust, mesh_of, open_delegation};
 use everypath_protocol::window::ProbeKind;
-use mesh_agent::aggregators::Aggregators;
+use mesh_agent::aggregators::{Aggregators, Urgency};
 use mesh_agent::clock::Clock;
 use mesh_agent::issuer::certify;
 use mesh_agent::metrics::Metrics;
@@ -36,7 +36,8 @@ const EPOCH: Epoch = Epoch(7);
 #[derive(Default)]
 struct Desk {
     next: Option<(StatusCode, Option<&'static str>, Vec<u8>)>,
-    heard: Vec<(String, Vec<u8>)>,
+    /// Content type, priority, body.
+    heard: Vec<(String, String, Vec<u8>)>,
     /// It takes requests in and never answers.
     hangs: bool,
 }
@@ -49,8 +50,8 @@ async fn ingest(State(desk): State<Shared>, headers: HeaderMap, body: Bytes) -> 
         std::future::pending::<()>().await;
     }
     let mut desk = desk.lock().expect("no test panics while it holds this");
-    let kind = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    desk.heard.push((kind.to_owned(), body.to_vec()));
+    let text = |name| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default().to_owned();
+    desk.heard.push((text(header::CONTENT_TYPE), text(HeaderName::from_static("priority")), body.to_vec()));
     let (status, retry_after, body) = desk.next.clone().expect("the test said what to answer");
     let wait = retry_after.map(|wait| [(header::RETRY_AFTER, wait)]);
     match wait {
@@ -121,10 +122,12 @@ async fn bench(addresses: &[AggregatorAddress]) -> Bench {
 
 impl Bench {
     async fn upload(&mut self) -> UploadResult {
-        self.jobs
-            .send(Job { epoch: EPOCH, first: Seq(1), last: Seq(3), is_backlog: false })
-            .await
-            .expect("a working test machine");
+        self.send(false).await
+    }
+
+    async fn send(&mut self, is_backlog: bool) -> UploadResult {
+        let job = Job { epoch: EPOCH, first: Seq(1), last: Seq(3), is_backlog };
+        self.jobs.send(job).await.expect("a working test machine");
         let (epoch, result) = self.results.recv().await.expect("a working test machine");
         assert_eq!(epoch, EPOCH);
         result
@@ -154,8 +157,10 @@ async fn what_is_sent_is_what_any_replica_can_check_and_every_answer_is_understo
         aggregator.desk.lock().unwrap().next = Some((StatusCode::from_u16(status).unwrap(), wait, body));
         assert_eq!(bench.upload().await, expected, "{status}");
     }
-    let (kind, body) = aggregator.desk.lock().unwrap().heard[0].clone();
-    assert_eq!(kind, CONTENT_TYPE);
+    let (kind, priority, body) = aggregator.desk.lock().unwrap().heard[0].clone();
+    assert_eq!((kind.as_str(), priority.as_str()), (CONTENT_TYPE, "u=3"));
+    bench.send(true).await;
+    assert_eq!(aggregator.desk.lock().unwrap().heard.last().unwrap().1, "u=6", "a backlog says so");
     let envelope: Envelope = codec::decode(&body, 1 << 20).unwrap();
     let opened = envelope.open(&bench.trust, &Ed25519).unwrap();
     assert_eq!((opened.header.agent, opened.header.first, opened.header.count), (bench.agent, Seq(1), 3));
@@ -174,7 +179,7 @@ async fn a_certificate_other_than_the_pinned_one_is_never_spoken_to() {
     let unknown_authority = AggregatorAddress { pin: None, ..aggregator.address.clone() };
     for address in [pinned_otherwise, unknown_authority] {
         let aggregators = Aggregators::new(std::slice::from_ref(&address), 0).unwrap();
-        let refused = aggregators.post("/api/v1/ingest", CONTENT_TYPE, Vec::new()).await.unwrap_err();
+        let refused = aggregators.post("/api/v1/ingest", CONTENT_TYPE, Urgency::Usual, Vec::new()).await.unwrap_err();
         assert!(address.pin.is_none() || refused.why.contains("not the one that was pinned"), "{refused}");
         assert_eq!(bench(&[address]).await.upload().await, UploadResult::Unreachable);
     }
@@ -282,7 +287,7 @@ async fn agents_begin_with_different_replicas() {
     }
     for start in 0..10 {
         let aggregators = Aggregators::new(&[one.address.clone(), other.address.clone()], start).unwrap();
-        aggregators.post("/api/v1/ingest", CONTENT_TYPE, Vec::new()).await.unwrap();
+        aggregators.post("/api/v1/ingest", CONTENT_TYPE, Urgency::Usual, Vec::new()).await.unwrap();
     }
     assert_eq!((one.heard(), other.heard()), (5, 5));
 }

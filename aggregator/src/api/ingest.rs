@@ -200,3 +200,20 @@ fn not_stored(error: IngestError) -> ApiError {
         IngestError::Store(error) => error.into(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_says_that_it_is_less_urgent_than_usual_is_a_backlog() {
+        for (value, is) in
+            [("u=6", true), ("i, u=4", true), ("u=3", false), ("u=1, i", false), ("i", false), ("u=x", false)]
+        {
+            let headers =
+                [("priority".parse().expect("a name"), value.parse().expect("a value"))].into_iter().collect();
+            assert_eq!(is_backlog(&headers), is, "{value}");
+        }
+        assert!(!is_backlog(&HeaderMap::new()));
+    }
+}

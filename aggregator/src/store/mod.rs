@@ -1,7 +1,7 @@
 //! Everything that is kept. Only the modules below this one contain SQL.
 //!
 //! The methods are coarse: one for each question that the rest of the program asks, answered in one transaction. A further
-//! database is a further variant; `tests/store_contract.rs` says what any of them must do.
+//! database is a further variant; `tests/store/` says what any of them must do.
 
 mod postgres;
 mod sqlite;

@@ -172,6 +172,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/pairs/{source}/{target}/series": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One pair over time, from the rollup that fits the step. `source` and `target` are names or public keys of agents.
+         * @description # Errors
+         *     400 for a range or step that cannot be, 401 without a session or token, 404 for an agent that is not there.
+         */
+        get: operations["pair_series"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -198,6 +219,33 @@ export interface paths {
          *     401 if nobody is logged in.
          */
         delete: operations["session_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/settings/retention": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How long things are kept.
+         * @description # Errors
+         *     401 without a session or an API token.
+         */
+        get: operations["retention_show"];
+        /**
+         * Change how long things are kept, on every replica. What is too old by then is deleted within minutes and cannot be had
+         *     back. Needs the role `admin`.
+         * @description # Errors
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 409 if somebody else changed it meanwhile.
+         */
+        put: operations["retention_set"];
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -307,6 +355,7 @@ export interface components {
          * @description What an agent is told.
          * @example {
          *       "acked": 4096,
+         *       "agents": 3,
          *       "next_sync_ms": 1000,
          *       "received_at": 1795392000000000
          *     }
@@ -317,6 +366,11 @@ export interface components {
              * @description Everything up to this number of the batch's stream is in the database.
              */
             acked: number;
+            /**
+             * Format: int32
+             * @description Agents that this aggregator knows: each spreads its retries after an outage by it.
+             */
+            agents: number;
             /**
              * Format: int32
              * @description How long to wait before the next batch.
@@ -403,6 +457,116 @@ export interface components {
             site: string;
         };
         /**
+         * @description What one step says. A step in which nothing was measured has no point: not measured is not loss.
+         * @example {
+         *       "at": "2026-11-23T00:00:00Z",
+         *       "down_s": 0,
+         *       "duplicated": 0,
+         *       "late": 0,
+         *       "loss_permille": 0,
+         *       "lost": 0,
+         *       "measured_s": 60,
+         *       "not_measured": {
+         *         "not_permitted": 0,
+         *         "overload": 0,
+         *         "send_failed": 0,
+         *         "stalled": 0
+         *       },
+         *       "received": 12,
+         *       "rtt_max_us": 780,
+         *       "rtt_mean_us": 412,
+         *       "rtt_min_us": 380,
+         *       "rtt_p50_us": 400,
+         *       "rtt_p95_us": 736,
+         *       "rtt_p99_us": 736,
+         *       "sent": 12,
+         *       "unknown_s": 0
+         *     }
+         */
+        Point: {
+            /** @description Beginning of the step. */
+            at: string;
+            /**
+             * Format: double
+             * @description Of that, how long the agent judged the pair down.
+             */
+            down_s: number;
+            /**
+             * Format: int64
+             * @description Second and further replies.
+             */
+            duplicated: number;
+            /**
+             * Format: int64
+             * @description Replies after the timeout.
+             */
+            late: number;
+            /**
+             * Format: int64
+             * @description Lost of sent, in thousandths; `null` if nothing was sent.
+             */
+            loss_permille: number | null;
+            /**
+             * Format: int64
+             * @description Probes that left and brought nothing back.
+             */
+            lost: number;
+            /**
+             * Format: double
+             * @description How long the windows of this step lasted together.
+             */
+            measured_s: number;
+            /** @description Probes that say nothing, by reason; not part of `sent`. */
+            not_measured: {
+                [key: string]: number;
+            };
+            /**
+             * Format: int64
+             * @description Replies within the timeout.
+             */
+            received: number;
+            /**
+             * Format: int32
+             * @description Largest round-trip time.
+             */
+            rtt_max_us: number | null;
+            /**
+             * Format: int64
+             * @description Mean round-trip time.
+             */
+            rtt_mean_us: number | null;
+            /**
+             * Format: int32
+             * @description Smallest round-trip time.
+             */
+            rtt_min_us: number | null;
+            /**
+             * Format: int32
+             * @description Median: at most 6.25 % below the true one, by the width of the histogram's buckets. The same holds for the others.
+             */
+            rtt_p50_us: number | null;
+            /**
+             * Format: int32
+             * @description 95th percentile.
+             */
+            rtt_p95_us: number | null;
+            /**
+             * Format: int32
+             * @description 99th percentile.
+             */
+            rtt_p99_us: number | null;
+            /**
+             * Format: int64
+             * @description Probes that left the host.
+             */
+            sent: number;
+            /**
+             * Format: double
+             * @description Of that, how long the agent could not judge the pair.
+             */
+            unknown_s: number;
+        };
+        /**
          * @description The body of every error under `/api`.
          * @example {
          *       "code": "not_signed_in",
@@ -434,6 +598,71 @@ export interface components {
             title: string;
             /** @description Always `about:blank`; the code says more. */
             type: string;
+        };
+        /**
+         * @description How long each kind of row is kept, in seconds.
+         * @example {
+         *       "days_s": 315360000,
+         *       "events_s": 31536000,
+         *       "hours_s": 63072000,
+         *       "minutes_s": 7776000,
+         *       "samples_s": 604800,
+         *       "version": 1
+         *     }
+         */
+        RetentionSetting: {
+            /**
+             * Format: int64
+             * @description Sums of a day.
+             */
+            days_s: number;
+            /**
+             * Format: int64
+             * @description Changes of state.
+             */
+            events_s: number;
+            /**
+             * Format: int64
+             * @description Sums of an hour.
+             */
+            hours_s: number;
+            /**
+             * Format: int64
+             * @description Sums of a minute.
+             */
+            minutes_s: number;
+            /**
+             * Format: int64
+             * @description Windows as agents closed them, 10 to 60 seconds each.
+             */
+            samples_s: number;
+            /**
+             * Format: int64
+             * @description Grows with each change; 0 until the first. To change something send the version that was read.
+             */
+            version: number;
+        };
+        /** @description A pair over time. */
+        Series: {
+            /** @description Beginning, a multiple of the step. */
+            from: string;
+            /** @description Kind of probe. */
+            kind: string;
+            /** @description Ascending; steps without a measurement are left out. */
+            points: components["schemas"]["Point"][];
+            /** @description Public key of the agent that measures. */
+            source: string;
+            /** @description What was read, in order of time: `samples`, `minute`, `hour` or `day`. */
+            sources: string[];
+            /**
+             * Format: int64
+             * @description Distance of two points.
+             */
+            step_s: number;
+            /** @description Public key of the agent that is measured. */
+            target: string;
+            /** @description End, a multiple of the step. */
+            to: string;
         };
         /**
          * @description Who is logged in.
@@ -807,6 +1036,73 @@ export interface operations {
             };
         };
     };
+    pair_series: {
+        parameters: {
+            query?: {
+                /** @description First moment, RFC 3339. Without it: `range` before `to`. */
+                from?: string;
+                /** @description First moment that is not asked for, RFC 3339. Without it: now. */
+                to?: string;
+                /**
+                 * @description How long before `to`, such as `15m`, `24h` or `30d`, instead of `from`. Without both: `1h`.
+                 * @example 24h
+                 */
+                range?: string;
+                /**
+                 * @description Distance of two points in whole seconds, such as `60s` or `1h`. Without it: one that makes some hundred points.
+                 * @example 60s
+                 */
+                step?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Who measures. */
+                source: string;
+                /** @description Who is measured. */
+                target: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The series. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Series"];
+                };
+            };
+            /** @description `invalid_range` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_agent` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     session_show: {
         parameters: {
             query?: never;
@@ -896,6 +1192,95 @@ export interface operations {
             };
             /** @description `not_signed_in` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retention_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What holds now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionSetting"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    retention_set: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RetentionSetting"];
+            };
+        };
+        responses: {
+            /** @description What holds from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["RetentionSetting"];
+                };
+            };
+            /** @description `invalid_retention` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `changed_meanwhile` */
+            409: {
                 headers: {
                     [name: string]: unknown;
                 };

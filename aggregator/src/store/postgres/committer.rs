@@ -9,6 +9,7 @@ use super::failure::{Failure, failure};
 use super::ingest::{self, Stop};
 use super::partitions::Wanted;
 use super::prepare;
+use crate::store::has_room_for_backlog;
 use crate::store::types::{Batch, IngestError, Ingested, StoreError};
 use everypath_protocol::id::AgentId;
 use futures::future::select_all;

@@ -6,6 +6,7 @@
 use super::While;
 use super::ingest;
 use super::keys::Keys;
+use crate::store::has_room_for_backlog;
 use crate::store::types::{Batch, IngestError, Ingested, StoreError};
 use futures::future::BoxFuture;
 use sqlx::sqlite::SqliteConnectOptions;
@@ -254,6 +255,11 @@ async fn store_group(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::mesh::Mesh;
+    use everypath_protocol::batch::BatchHeader;
+    use everypath_protocol::id::{AgentId, BootId, Epoch, Seq};
+    use everypath_protocol::sign::{Ed25519, SecretKey, Signer as _};
+    use everypath_protocol::time::{Now, UnixTime};
     use sqlx::Executor as _;
     use std::path::Path;
 
@@ -301,6 +307,45 @@ mod tests {
         std::fs::rename(&away, &file).expect("renamed");
         run(&writer, "insert into t values (1)").await.expect("stored");
         assert!(!writer.is_failing());
+    }
+
+    #[tokio::test]
+    async fn a_backlog_is_let_in_only_while_a_queue_has_much_room_so_that_what_is_fresh_finds_some() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let writer = writer(&folder.path().join("a.sqlite")).await;
+        let mesh = Mesh::open_or_found(folder.path()).expect("founded");
+        let key = SecretKey::from_seed(&[1; 32]);
+        let agent = AgentId::from(key.public());
+        let signed = mesh.certify(agent, "a1".into(), "alpha".into(), UnixTime(0));
+        let certificate = mesh.trust().open_certificate(signed.clone(), &Ed25519).expect("our own").document().clone();
+        let batch = |is_backlog| Batch {
+            header: BatchHeader {
+                agent,
+                epoch: Epoch(1),
+                first: Seq(1),
+                count: 1,
+                body_hash: [0; 32],
+                boot: BootId(1),
+                sent: Now::default(),
+            },
+            certificate: certificate.clone(),
+            certificate_signed: signed.clone(),
+            blocks: Vec::new(),
+            received_at: UnixTime(0),
+            is_backlog,
+        };
+        let quarter = QUEUE_MAX / 4;
+        let mut waiting: Vec<_> = (0..quarter).map(|_| Box::pin(run(&writer, "insert into t values (1)"))).collect();
+        for one in &mut waiting {
+            // The queue has it, and its task has not run yet.
+            assert!(futures::poll!(one).is_pending());
+        }
+        let mut last = Box::pin(writer.ingest(batch(true)));
+        assert!(futures::poll!(&mut last).is_pending(), "a quarter may be taken");
+        let busy = writer.ingest(batch(true)).await;
+        assert!(matches!(busy, Err(IngestError::Store(StoreError::Busy))), "{busy:?}");
+        let mut fresh = Box::pin(writer.ingest(batch(false)));
+        assert!(futures::poll!(&mut fresh).is_pending(), "it is let in");
     }
 
     #[tokio::test]
