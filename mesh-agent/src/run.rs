@@ -27,6 +27,7 @@ use everypath_protocol::trust::{Certificate, Trust};
 use mesh_agent_core::effect::Statement;
 use mesh_agent_core::{Agent, AgentParams};
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -120,8 +121,11 @@ struct Member {
 fn member(config: &Config) -> Result<Member, StartError> {
     let not_a_member = || StartError::NotAMember { path: config.data_dir.clone() };
     // Running makes no directory: a mistyped path should leave nothing behind.
-    if !config.data_dir.is_dir() {
-        return Err(not_a_member());
+    match std::fs::metadata(&config.data_dir) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(FileError::io("use", &config.data_dir)(ErrorKind::NotADirectory.into()).into()),
+        Err(why) if why.kind() == ErrorKind::NotFound => return Err(not_a_member()),
+        Err(why) => return Err(FileError::io("look at", &config.data_dir)(why).into()),
     }
     let state = StateDir::open(&config.data_dir)?;
     let membership = Membership::load(&state)?.ok_or_else(not_a_member)?;

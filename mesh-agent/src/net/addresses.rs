@@ -33,6 +33,16 @@ pub fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     })
 }
 
+/// The socket address in a multiaddress of the mesh, and `UDP` or `TCP`.
+pub fn socket_of(address: &Multiaddr) -> Option<(SocketAddr, &'static str)> {
+    let (port, protocol) = address.iter().find_map(|part| match part {
+        Protocol::Udp(port) => Some((port, "UDP")),
+        Protocol::Tcp(port) => Some((port, "TCP")),
+        _ => None,
+    })?;
+    Some((SocketAddr::new(ip_of(address)?, port), protocol))
+}
+
 /// What to tell others of the addresses that the sockets listen on: no loopback unless there is nothing else, nothing
 /// that only this host can reach.
 pub fn advertised(listening: &[Multiaddr], own_bridges: &OwnBridges) -> Vec<Multiaddr> {
