@@ -66,12 +66,12 @@ pub(crate) struct Join {
     /// Where the agent keeps its keys and results
     #[arg(long)]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Name of this agent; the host's name if left out
+    /// Name of this agent; the host's name if left out. A member keeps the name that it joined with
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Where it is
-    #[arg(long, default_value = "default")]
-    pub(crate) site: String,
+    /// Where it is; "default" if left out
+    #[arg(long)]
+    pub(crate) site: Option<String>,
 }
 
 #[derive(Debug, Args)]
