@@ -46,6 +46,7 @@ impl FileError {
 }
 
 /// What to do, where the operating system's words alone do not say it. All these files lie in the data directory.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the operating system has many more words, and new ones come")]
 pub(crate) const fn advice(kind: io::ErrorKind) -> &'static str {
     match kind {
         io::ErrorKind::PermissionDenied => ". Do this as the user whom the data directory belongs to, or as root",

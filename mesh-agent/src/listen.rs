@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 /// What to do about it; `flag` is the one that chooses another address.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the operating system has many more words, and new ones come")]
 pub fn advice(kind: io::ErrorKind, address: SocketAddr, flag: &str) -> String {
     let port = address.port();
     match kind {

@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[derive(Debug)]
-    struct Layer(&'static str, Option<Box<Layer>>);
+    struct Layer(&'static str, Option<Box<Self>>);
 
     impl std::fmt::Display for Layer {
         fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

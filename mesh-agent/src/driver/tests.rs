@@ -96,7 +96,7 @@ fn a_warning_about_an_aggregator_that_knows_less_or_more_says_what_happened_and_
         (Anomaly::OwnRecordFromElsewhere, ["this agent's key", "copy", "join anew"]),
     ];
     for (anomaly, parts) in cases {
-        let said = super::effects::story(anomaly);
+        let said = effects::story(anomaly);
         assert!(parts.iter().all(|part| said.contains(part)), "{said}");
     }
 }

@@ -35,10 +35,11 @@ pub fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
 
 /// The socket address in a multiaddress of the mesh, and `UDP` or `TCP`.
 pub fn socket_of(address: &Multiaddr) -> Option<(SocketAddr, &'static str)> {
-    let (port, protocol) = address.iter().find_map(|part| match part {
-        Protocol::Udp(port) => Some((port, "UDP")),
-        Protocol::Tcp(port) => Some((port, "TCP")),
-        _ => None,
+    let (port, protocol) = address.iter().find_map(|part| {
+        if let Protocol::Udp(port) = part {
+            return Some((port, "UDP"));
+        }
+        if let Protocol::Tcp(port) = part { Some((port, "TCP")) } else { None }
     })?;
     Some((SocketAddr::new(ip_of(address)?, port), protocol))
 }
