@@ -35,7 +35,7 @@ pub enum ShowError {
         why: &'static str,
     },
     /// A mistyped path, or a forgotten flag.
-    #[error("there is no data directory {}. Name the one of the agent with --data-dir", path.display())]
+    #[error("there is no data directory {}, so no agent runs with it. Name the one of the agent with --data-dir; a new agent joins first, and then starts with: mesh-agent run --data-dir {}", path.display(), path.display())]
     NoDirectory {
         /// What was named.
         path: PathBuf,
