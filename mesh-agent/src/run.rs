@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::driver::{Driver, Inbox, Outlets};
 use crate::files::{self, FileError};
 use crate::hello::Greeter;
-use crate::identity::{ISSUER_KEY, KeyError, StateDir, random};
+use crate::identity::{AGENT_KEY, ISSUER_KEY, KeyError, StateDir, random};
 use crate::issuer::{Issuer, KNOCKS_MAX};
 use crate::membership::{MEMBERSHIP_FILE, Membership, MembershipError};
 use crate::metrics::Metrics;
@@ -129,6 +129,10 @@ fn member(config: &Config) -> Result<Member, StartError> {
     }
     let state = StateDir::open(&config.data_dir)?;
     let membership = Membership::load(&state)?.ok_or_else(not_a_member)?;
+    // Drawing a new one here would stand in the way of a restored one, and be no member's.
+    if state.key(AGENT_KEY)?.is_none() {
+        return Err(KeyError::Missing { path: state.file(AGENT_KEY) }.into());
+    }
     let key = Arc::new(state.agent_key()?);
     let agent = AgentId::from(key.public());
     let refused = |why| MembershipError::Refused { path: state.file(MEMBERSHIP_FILE), why };
@@ -363,3 +367,6 @@ impl Running {
         let _ = tokio::time::timeout(CLOSE_MAX, self.store.close()).await;
     }
 }
+
+#[cfg(test)]
+mod tests;
