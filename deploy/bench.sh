@@ -28,10 +28,14 @@ start() {
     dir=$(mktemp -d "${TMPDIR:-/var/tmp}/everypath-bench.XXXXXX")
     STARTED+=("$dir")
     url=$(deploy/db/db start "$kind" "$dir" --owner $$ | tail -n 1) || status=$?
-    if ((status != 0)); then
-        say "$kind is left out."
-        return 0
-    fi
+    case $status in
+        0) ;;
+        77)
+            say "$kind is left out; the line SKIPPED above says why."
+            return 0
+            ;;
+        *) fail "$kind did not start: 'deploy/db/db start $kind' ended with $status; its lines above say why." ;;
+    esac
     if [[ $kind != timescale-wasm ]]; then deploy/db/db tune "$dir" bench >/dev/null; fi
     export "$variable=$url"
 }

@@ -13,6 +13,8 @@ set -euo pipefail
 ROOT=$(cd -- "$(dirname -- "$(readlink -f -- "${BASH_SOURCE[0]}")")/.." && pwd)
 # shellcheck source=deploy/tools.sh
 source "$ROOT/deploy/tools.sh"
+# shellcheck source=deploy/databases.sh
+source "$ROOT/deploy/databases.sh"
 cd "$ROOT"
 
 LINT_STEPS=(floors scripts web-lint fmt clippy tidy)
@@ -44,33 +46,12 @@ step_clippy() { cargo clippy --workspace --all-targets --locked -- -D warnings; 
 # The rules about layout and dependencies that no compiler knows. A test like others, by itself here because it is a lint.
 step_tidy() { cargo test --workspace --locked --test tidy; }
 
-# The tool that starts database servers, by itself.
-step_databases() { node --test --test-concurrency=1 --test-reporter=spec deploy/db/db.test.mjs; }
-
-# Servers for the tests of the store; each test makes a database of its own on them. One that cannot be had is a skip.
-start_databases() {
-    local kind variable dir url
-    for kind in postgres timescale-apache timescale-wasm; do
-        variable=EVERYPATH_TEST_${kind^^}_URL
-        variable=${variable//-/_}
-        [[ -z ${!variable:-} ]] || continue
-        dir=$(mktemp -d "${TMPDIR:-/tmp}/everypath-db.XXXXXX")
-        DATABASES+=("$dir")
-        if url=$(deploy/db/db start "$kind" "$dir" --unsafe-fast --owner $$ | tail -n 1); then
-            export "$variable=$url"
-        fi
-    done
-}
-
-stop_databases() {
-    local dir
-    for dir in "${DATABASES[@]}"; do deploy/db/db stop "$dir" || true; done
-}
+# The tool that starts database servers, by itself, and what the next step makes of its answers.
+step_databases() { node --test --test-concurrency=1 --test-reporter=spec deploy/databases.test.mjs deploy/db/db.test.mjs; }
 
 step_test() {
-    DATABASES=()
-    trap stop_databases EXIT
-    start_databases
+    trap 'stop_databases deploy/db/db' EXIT
+    start_databases deploy/db/db
     if cargo nextest --version >/dev/null 2>&1; then
         cargo nextest run --workspace --locked
     else

@@ -23,8 +23,22 @@ const JOINS_AT_ONCE: usize = 8;
 /// How long to wait after nobody answered.
 const RETRY: Duration = Duration::from_millis(200);
 
+/// What the last line says, for `--help`.
+const FIGURES: &str = "The last line is one JSON object:
+  rows, rows_per_s     rows that were acknowledged
+  batches              batches that were acknowledged
+  ack_p50_ms, ack_p99_ms
+                       from sending a batch to its acknowledgement
+  longest_silence_s    the longest time that one agent had something to send and heard no acknowledgement. With --flood: between
+                       two acknowledgements of one agent. Without it: from the moment at which a window was there to be sent. What
+                       was still not acknowledged at the end does not count
+  busy                 answers 429 and 503
+  unreachable, server_errors, refused
+                       no answer; other 5xx; other 4xx and gaps";
+
 /// What load to make.
 #[derive(Debug, clap::Args)]
+#[command(after_help = FIGURES)]
 pub(crate) struct Arguments {
     /// A join token with at least as many uses as agents. It names the aggregators.
     #[arg(long, env = "EVERYPATH_TOKEN")]
@@ -89,7 +103,9 @@ pub(crate) struct Outcome {
     /// From sending to the acknowledgement.
     pub(crate) millis: Vec<f64>,
     pub(crate) seconds: f64,
-    /// Longest time between two acknowledgements of one agent.
+    /// Longest time, in seconds, that one agent had something to send and heard no acknowledgement. When flooding that is the
+    /// time between two acknowledgements; a live agent is idle for most of its ten seconds, so it counts from the moment at
+    /// which its window was there to be sent. What is still not acknowledged at the end does not count.
     pub(crate) gap_s_max: f64,
     /// What each agent counts as stored.
     pub(crate) ledgers: Vec<Ledger>,

@@ -8,10 +8,13 @@ use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use reqwest::header::{CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use reqwest::{Client, StatusCode};
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+/// Reasons for not reaching anyone that are logged in one outage.
+const REASONS_MAX: usize = 8;
 /// To be connected, with TLS.
 const CONNECT_MAX: Duration = Duration::from_secs(4);
 /// For the whole request: a megabyte over a thin line.
@@ -91,6 +94,8 @@ pub struct Aggregators {
     replicas: Arc<[Replica]>,
     current: Arc<AtomicUsize>,
     clock: Clock,
+    /// Why none could be reached, each reason once; empty while one answers.
+    told: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Aggregators {
@@ -117,7 +122,7 @@ impl Aggregators {
         let replicas: Arc<[Replica]> = addresses.iter().map(client).collect::<Result<_, _>>()?;
         let count = u64::try_from(replicas.len()).unwrap_or(1).max(1);
         let first = usize::try_from(start % count).unwrap_or(0);
-        Ok(Self { replicas, current: Arc::new(AtomicUsize::new(first)), clock: Clock::start() })
+        Ok(Self { replicas, current: Arc::new(AtomicUsize::new(first)), clock: Clock::start(), told: Arc::default() })
     }
 
     /// Whether there is none.
@@ -125,11 +130,40 @@ impl Aggregators {
         self.replicas.is_empty()
     }
 
-    /// Sends `body` to the aggregator that answered last, and to the others until one answers.
+    /// Sends `body` to the aggregator that answered last, and to the others until one answers. That none does is logged once
+    /// for each reason, until one answers again.
     ///
     /// # Errors
     /// [`Unreachable`] if none does.
     pub async fn post(
+        &self,
+        path: &str,
+        content_type: &str,
+        urgency: Urgency,
+        body: Vec<u8>,
+    ) -> Result<Answer, Unreachable> {
+        let result = self.ask_in_order(path, content_type, urgency, body).await;
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        match &result {
+            Ok(answer) if !told.is_empty() => {
+                tracing::info!(url = answer.url, "an aggregator answers again");
+                told.clear();
+            }
+            Ok(_) => {}
+            Err(Unreachable { url, why }) => {
+                if told.len() < REASONS_MAX && told.insert(why.clone()) {
+                    tracing::warn!(
+                        url,
+                        why,
+                        "no aggregator can be reached; results wait in the buffer, and it is tried again"
+                    );
+                }
+            }
+        }
+        result
+    }
+
+    async fn ask_in_order(
         &self,
         path: &str,
         content_type: &str,
@@ -248,10 +282,39 @@ fn root_cause(error: &reqwest::Error) -> String {
         cause = inner;
     }
     let text = cause.to_string();
+    if text.contains("InvalidContentType") {
+        return format!("what answers at this port does not speak HTTPS ({text}); compare the port");
+    }
     if text.contains("ApplicationVerificationFailure") {
-        return "its TLS certificate is not the one that was pinned when this agent joined. If the aggregator was \
-                given a new certificate, join again with a new token"
+        return "its TLS certificate is not the one that was pinned by the join token. If the aggregator was given a new \
+                certificate, join again with a new token; if not, somebody else answers at this address"
             .to_owned();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// An agent whose aggregator had another certificate than the token said was silent for ever: every failure was logged for
+    /// developers only.
+    #[tokio::test]
+    async fn that_none_can_be_reached_is_told_once_for_each_reason() {
+        let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let plain = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = |at| AggregatorAddress { url: format!("https://{at}"), pin: Some([0; 32]) };
+        let aggregators = Aggregators::new(&[address(closed)], 0).unwrap();
+        for _ in 0..3 {
+            aggregators.post("/", "text/plain", Urgency::Usual, Vec::new()).await.unwrap_err();
+        }
+        assert_eq!(aggregators.told.lock().unwrap().len(), 1);
+
+        let spoken_to = Aggregators::new(&[address(plain.local_addr().unwrap())], 0).unwrap();
+        std::thread::spawn(move || {
+            std::io::Write::write_all(&mut plain.accept().unwrap().0, b"HTTP/1.1 400 Bad Request\r\n\r\n")
+        });
+        let said = spoken_to.post("/", "text/plain", Urgency::Usual, Vec::new()).await.unwrap_err().to_string();
+        assert!(said.contains("does not speak HTTPS") && said.contains("compare the port"), "{said}");
+    }
 }

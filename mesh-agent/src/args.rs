@@ -52,10 +52,10 @@ pub(crate) struct Init {
     #[arg(long, default_value = "24h")]
     pub(crate) expires: String,
     /// Address and port of the mesh
-    #[arg(long)]
+    #[arg(long, value_parser = socket_address)]
     pub(crate) listen: Option<SocketAddr>,
     /// An address to tell others in place of the interfaces' (can be given several times)
-    #[arg(long)]
+    #[arg(long, value_parser = ip_address)]
     pub(crate) advertise: Vec<IpAddr>,
 }
 
@@ -66,12 +66,12 @@ pub(crate) struct Join {
     /// Where the agent keeps its keys and results
     #[arg(long)]
     pub(crate) data_dir: Option<PathBuf>,
-    /// Name of this agent; the host's name if left out
+    /// Name of this agent; the host's name if left out. A member keeps the name that it joined with
     #[arg(long)]
     pub(crate) name: Option<String>,
-    /// Where it is
-    #[arg(long, default_value = "default")]
-    pub(crate) site: String,
+    /// Where it is; "default" if left out
+    #[arg(long)]
+    pub(crate) site: Option<String>,
 }
 
 #[derive(Debug, Args)]
@@ -83,13 +83,13 @@ pub(crate) struct Run {
     #[arg(long)]
     pub(crate) config: Option<PathBuf>,
     /// Address and port of the mesh, for QUIC and TCP alike
-    #[arg(long)]
+    #[arg(long, value_parser = socket_address)]
     pub(crate) listen: Option<SocketAddr>,
     /// Loopback address and port of the status page
-    #[arg(long)]
+    #[arg(long, value_parser = socket_address)]
     pub(crate) status: Option<SocketAddr>,
     /// An address to tell others in place of the interfaces' (can be given several times)
-    #[arg(long)]
+    #[arg(long, value_parser = ip_address)]
     pub(crate) advertise: Vec<IpAddr>,
     /// What is logged, like info or info,mesh_agent=debug
     #[arg(long)]
@@ -137,4 +137,14 @@ pub(crate) struct Check {
     /// Data directory of the agent
     #[arg(long)]
     pub(crate) data_dir: Option<PathBuf>,
+}
+
+// The standard library's errors do not say what would be right.
+
+fn socket_address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "it must be an IP address and a port, like 127.0.0.1:7117 or [::1]:7117")
+}
+
+fn ip_address(text: &str) -> Result<IpAddr, &'static str> {
+    text.parse().map_err(|_| "it must be an IP address, like 192.0.2.7 or 2001:db8::7, without a port")
 }

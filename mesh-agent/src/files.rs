@@ -9,14 +9,14 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 pub enum FileError {
     /// The operating system refused.
-    #[error("cannot {action} {}: {source}", path.display())]
+    #[error("cannot {action} {}: {why}{}", path.display(), advice(why.kind()))]
     Io {
         /// What was tried.
         action: &'static str,
         /// With which file.
         path: PathBuf,
         /// What the operating system said.
-        source: io::Error,
+        why: io::Error,
     },
     /// Others can read a file that must be private.
     #[error("{} can be read by others (mode {mode:o}). If that was a mistake, mend it with: chmod {wanted:o} {}", path.display(), path.display())]
@@ -41,7 +41,22 @@ pub enum FileError {
 impl FileError {
     pub(crate) fn io(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Self + use<> {
         let path = path.to_owned();
-        move |source| Self::Io { action, path, source }
+        move |why| Self::Io { action, path, why }
+    }
+}
+
+/// What to do, where the operating system's words alone do not say it. All these files lie in the data directory.
+#[expect(clippy::wildcard_enum_match_arm, reason = "the operating system has many more words, and new ones come")]
+pub(crate) const fn advice(kind: io::ErrorKind) -> &'static str {
+    match kind {
+        io::ErrorKind::PermissionDenied => ". Do this as the user whom the data directory belongs to, or as root",
+        io::ErrorKind::NotADirectory | io::ErrorKind::AlreadyExists => {
+            ". A file has this name, or one of the directories above it; name another directory with --data-dir"
+        }
+        io::ErrorKind::IsADirectory => ". A directory has this name, where a file belongs; move it away",
+        io::ErrorKind::ReadOnlyFilesystem => ". Name a directory that can be written with --data-dir",
+        io::ErrorKind::StorageFull => ". Make room on the disk",
+        _ => "",
     }
 }
 
@@ -125,7 +140,30 @@ pub fn read_bounded(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, File
 /// As [`read_bounded`], and [`FileError::TooOpen`].
 pub fn read_private(path: &Path, bytes_max: u64) -> Result<Option<Vec<u8>>, FileError> {
     if let Ok(metadata) = fs::metadata(path) {
+        if metadata.is_dir() {
+            return Err(FileError::io("read", path)(io::ErrorKind::IsADirectory.into()));
+        }
         check_mode(path, metadata.mode(), 0o600)?;
     }
     read_bounded(path, bytes_max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A file where the data directory belongs was "File exists (os error 17): File exists (os error 17)".
+    #[test]
+    fn a_file_where_a_directory_belongs_and_the_other_way_round_are_told_once_with_what_to_do() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("file");
+        fs::write(&file, "").unwrap();
+        for refused in [private_dir(&file), private_dir(&file.join("below"))] {
+            let said = crate::text::chain(&refused.unwrap_err());
+            assert!(said.contains("--data-dir") && said.matches("os error").count() == 1, "{said}");
+        }
+        // The mode of the directory was complained of, and making it 600 would have made it no file.
+        let said = read_private(dir.path(), 10).unwrap_err().to_string();
+        assert!(said.contains("move it away") && !said.contains("chmod"), "{said}");
+    }
 }

@@ -30,6 +30,12 @@ pub enum KeyError {
         /// Which.
         path: PathBuf,
     },
+    /// A member's key is gone.
+    #[error("{} is missing, and without it this directory is no member's. Restore it from a backup, or remove membership.postcard and join again as a new agent", path.display())]
+    Missing {
+        /// Which.
+        path: PathBuf,
+    },
     /// The operating system has no random numbers.
     #[error("the operating system gives no random numbers: {0}")]
     NoRandom(#[from] getrandom::Error),

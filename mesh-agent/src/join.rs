@@ -11,8 +11,8 @@ use everypath_protocol::id::{AgentId, MeshId};
 use everypath_protocol::join::{BYTES_MAX, JoinAnswer, JoinGrant, JoinRefusal, JoinRequest};
 use everypath_protocol::sign::{self, Refused, SecretKey, Signed, Signer};
 use everypath_protocol::token::JoinToken;
-use everypath_protocol::trust::is_valid_name;
-use std::path::PathBuf;
+use everypath_protocol::trust::{Certificate, is_valid_name};
+use std::path::{Path, PathBuf};
 
 /// Most bytes of an answer over HTTPS, which may name more members than fit through a gate.
 const HTTPS_BYTES_MAX: usize = 1024 * 1024;
@@ -32,6 +32,18 @@ pub enum JoinError {
         member: MeshId,
         /// Where the token leads.
         token: MeshId,
+    },
+    /// A name is part of the certificate, and certificates are not made anew for one key.
+    #[error(
+        "{} is a member of mesh {} already, as `{}` in site `{}`, and a key keeps its name; nothing was changed. To refresh what it knows of the mesh, leave --name and --site out. To have another name, stop this agent and join as a new one with another --data-dir", path.display(), mesh.short(), known.name, known.site
+    )]
+    OtherName {
+        /// The data directory.
+        path: PathBuf,
+        /// Where it is a member.
+        mesh: MeshId,
+        /// What it is called there.
+        known: Known,
     },
     /// The issuer said no.
     #[error("the issuer refuses: {}", .0.advice())]
@@ -87,6 +99,36 @@ pub struct Joined {
     pub site: String,
 }
 
+/// What a member is called.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Known {
+    /// As certified.
+    pub name: String,
+    /// As certified.
+    pub site: String,
+}
+
+/// What the agent of this directory is called in the mesh of the token; `None` if it is no member yet, or cannot prove it.
+///
+/// # Errors
+/// [`JoinError::OtherMesh`], or what is wrong with its files.
+pub fn known_as(token: &JoinToken, data_dir: &Path) -> Result<Option<Known>, JoinError> {
+    // Asking makes no directory.
+    if !data_dir.is_dir() {
+        return Ok(None);
+    }
+    let state = StateDir::open(data_dir)?;
+    let Some(membership) = Membership::load(&state)? else { return Ok(None) };
+    if membership.mesh != token.mesh {
+        let (member, token) = (membership.mesh, token.mesh);
+        return Err(JoinError::OtherMesh { path: data_dir.to_owned(), member, token });
+    }
+    let agent = AgentId::from(state.agent_key()?.public());
+    let Ok((_, certificate)) = membership.verify(&agent) else { return Ok(None) };
+    let Certificate { name, site, .. } = certificate.document().clone();
+    Ok(Some(Known { name, site }))
+}
+
 /// Joins. The same directory may do so again with a token of the same mesh, which refreshes what it knows.
 ///
 /// # Errors
@@ -97,10 +139,10 @@ pub async fn join(token: &JoinToken, data_dir: PathBuf, name: &str, site: &str) 
             return Err(JoinError::InvalidName(name.to_owned()));
         }
     }
-    let state = StateDir::open(&data_dir)?;
-    if let Some(member) = Membership::load(&state)?.filter(|membership| membership.mesh != token.mesh) {
-        return Err(JoinError::OtherMesh { path: data_dir, member: member.mesh, token: token.mesh });
+    if let Some(known) = known_as(token, &data_dir)?.filter(|known| known.name != name || known.site != site) {
+        return Err(JoinError::OtherName { path: data_dir, mesh: token.mesh, known });
     }
+    let state = StateDir::open(&data_dir)?;
     // Kept before anyone is asked: a second attempt must come with the same key, or it would cost a second use.
     let key = state.agent_key()?;
     let agent = AgentId::from(key.public());

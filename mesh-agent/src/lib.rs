@@ -15,6 +15,7 @@ pub mod hello;
 pub mod identity;
 pub mod issuer;
 pub mod join;
+pub mod listen;
 pub mod membership;
 pub mod metrics;
 pub mod net;

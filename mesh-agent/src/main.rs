@@ -13,7 +13,7 @@ use mesh_agent::config::{self, Config};
 use mesh_agent::founding::{self, Founding};
 use mesh_agent::show::{self, ShowError};
 use mesh_agent::store::Store;
-use mesh_agent::{join, run, tls};
+use mesh_agent::{join, run, text, tls};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
         Err(Failure::Run(why)) => {
-            eprintln!("error: {why:#}");
+            eprintln!("error: {}", text::chain(why.as_ref()));
             ExitCode::from(1)
         }
     }
@@ -81,7 +81,7 @@ async fn perform(command: Command) -> Result<(), Failure> {
             if args.json {
                 say(&format!("{}\n", serde_json::to_string(&state.members)?));
             } else {
-                say(&show::matrix::draw(&state, show::wants_colour()));
+                say(&show::matrix::draw(&state, show::wants_colour(&std::io::stdout())));
             }
             Ok(())
         }
@@ -144,10 +144,28 @@ async fn init(args: args::Init) -> Result<(), Failure> {
 async fn join_mesh(args: args::Join) -> Result<(), Failure> {
     let token = JoinToken::from_text(&args.token).map_err(|why| Failure::Use(why.to_string()))?;
     let data_dir = data_dir(args.data_dir)?;
-    let name = args.name.map_or_else(host_name, Ok).map_err(Failure::Use)?;
-    let joined = join::join(&token, data_dir.clone(), &name, &args.site).await?;
-    say(&format!("{} in site {} is now a member of mesh {}.\n", joined.name, joined.site, joined.mesh.short()));
-    say(&format!("Start it: mesh-agent run --data-dir {}\n", data_dir.display()));
+    let (known_name, known_site) =
+        join::known_as(&token, &data_dir)?.map_or((None, None), |known| (Some(known.name), Some(known.site)));
+    let is_known = known_name.is_some();
+    let name = args.name.or(known_name).map_or_else(host_name, Ok).map_err(Failure::Use)?;
+    let site = args.site.or(known_site).unwrap_or_else(|| "default".to_owned());
+    let joined = join::join(&token, data_dir.clone(), &name, &site).await?;
+    let (as_name, as_site, mesh, dir) = (&joined.name, &joined.site, joined.mesh.short(), data_dir.display());
+    if is_known {
+        say(&format!(
+            "{as_name} in site {as_site} was a member of mesh {mesh} already; what it knows of it was refreshed.\n"
+        ));
+        say(&format!("A running agent reads it at its next start: mesh-agent run --data-dir {dir}\n"));
+        return Ok(());
+    }
+    say(&format!("{as_name} in site {as_site} is now a member of mesh {mesh}.\n"));
+    if (as_name, as_site) != (&name, &site) {
+        let asked = format!("{name} in site {site}");
+        say(&format!(
+            "The issuer knows the key of {dir} by this name from an earlier join, so it is not called {asked}.\n"
+        ));
+    }
+    say(&format!("Start it: mesh-agent run --data-dir {dir}\n"));
     Ok(())
 }
 
@@ -166,8 +184,8 @@ async fn run_agent(args: args::Run) -> Result<(), Failure> {
     sources.flag_if("log", args.log.as_ref());
     let config = load(&sources)?;
     let filter = EnvFilter::try_new(&config.log).context("while reading the log filter")?;
-    let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_terminal).init();
+    let is_coloured = show::wants_colour(&std::io::stderr());
+    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_coloured).init();
     let mut signals = Signals::new().context("while asking for signals")?;
     let mut running = run::start(&config).await?;
     tracing::info!(

@@ -48,7 +48,7 @@ pub enum MembershipError {
         why: DecodeError,
     },
     /// What it says does not hold together.
-    #[error("{} does not prove that this agent is a member: {why}. Remove it and join again; the key and the results in this directory stay", path.display())]
+    #[error("{} does not prove that this agent is a member: {why}. If it and agent.key are of different agents or backups, restore both from one; otherwise remove it and join again. The key and the results in this directory stay", path.display())]
     Refused {
         /// Which.
         path: PathBuf,

@@ -6,7 +6,7 @@ use crate::config::Config;
 use crate::driver::{Driver, Inbox, Outlets};
 use crate::files::{self, FileError};
 use crate::hello::Greeter;
-use crate::identity::{ISSUER_KEY, KeyError, StateDir, random};
+use crate::identity::{AGENT_KEY, ISSUER_KEY, KeyError, StateDir, random};
 use crate::issuer::{Issuer, KNOCKS_MAX};
 use crate::membership::{MEMBERSHIP_FILE, Membership, MembershipError};
 use crate::metrics::Metrics;
@@ -27,6 +27,7 @@ use everypath_protocol::trust::{Certificate, Trust};
 use mesh_agent_core::effect::Statement;
 use mesh_agent_core::{Agent, AgentParams};
 use serde::{Deserialize, Serialize};
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -120,11 +121,18 @@ struct Member {
 fn member(config: &Config) -> Result<Member, StartError> {
     let not_a_member = || StartError::NotAMember { path: config.data_dir.clone() };
     // Running makes no directory: a mistyped path should leave nothing behind.
-    if !config.data_dir.is_dir() {
-        return Err(not_a_member());
+    match std::fs::metadata(&config.data_dir) {
+        Ok(found) if found.is_dir() => {}
+        Ok(_) => return Err(FileError::io("use", &config.data_dir)(ErrorKind::NotADirectory.into()).into()),
+        Err(why) if why.kind() == ErrorKind::NotFound => return Err(not_a_member()),
+        Err(why) => return Err(FileError::io("look at", &config.data_dir)(why).into()),
     }
     let state = StateDir::open(&config.data_dir)?;
     let membership = Membership::load(&state)?.ok_or_else(not_a_member)?;
+    // Drawing a new one here would stand in the way of a restored one, and be no member's.
+    if state.key(AGENT_KEY)?.is_none() {
+        return Err(KeyError::Missing { path: state.file(AGENT_KEY) }.into());
+    }
     let key = Arc::new(state.agent_key()?);
     let agent = AgentId::from(key.public());
     let refused = |why| MembershipError::Refused { path: state.file(MEMBERSHIP_FILE), why };
@@ -359,3 +367,6 @@ impl Running {
         let _ = tokio::time::timeout(CLOSE_MAX, self.store.close()).await;
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,6 +1,38 @@
-//! How times are written for people and programs.
+//! How times, streams and errors are written for people and programs.
 
+use everypath_protocol::id::Epoch;
 use everypath_protocol::time::UnixTime;
+use std::error::Error;
+
+/// A stream's name as `aggregator audit streams` prints it: 16 hexadecimal digits.
+pub fn epoch(epoch: Epoch) -> String {
+    format!("{:016x}", epoch.0)
+}
+
+/// An error with its causes, once each. Some libraries repeat the cause in the text, some leave the text empty, some print the
+/// outermost text only; here the result is the same for all of them.
+pub fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = String::new();
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let own = error.to_string();
+        if !text.contains(&own) {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&own);
+        }
+        next = error.source();
+    }
+    text
+}
+
+/// What the operating system said, as the text of a library has it: "… (os error 98)". libp2p hands its errors on in boxes
+/// that cannot be looked into, but prints them.
+pub fn os_error(text: &str) -> Option<std::io::Error> {
+    let (_, rest) = text.rsplit_once("(os error ")?;
+    rest.split(')').next()?.parse().ok().map(std::io::Error::from_raw_os_error)
+}
 
 /// RFC 3339, in UTC, to the second: `2026-11-23T00:00:00Z`.
 pub fn rfc3339(at: UnixTime) -> String {
@@ -66,6 +98,39 @@ mod tests {
         for (seconds, text) in cases {
             assert_eq!(rfc3339(UnixTime(seconds * 1_000_000)), text);
         }
+    }
+
+    #[derive(Debug)]
+    struct Layer(&'static str, Option<Box<Self>>);
+
+    impl std::fmt::Display for Layer {
+        fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            out.write_str(self.0)
+        }
+    }
+
+    impl Error for Layer {
+        fn source(&self) -> Option<&(dyn Error + 'static)> {
+            self.1.as_ref().map(|inner| &**inner as &(dyn Error + 'static))
+        }
+    }
+
+    /// "Address already in use (os error 98): Address already in use (os error 98)" was said of a taken port, and of another one
+    /// nothing at all: the one library repeats its cause, the other one has an empty text around it.
+    #[test]
+    fn each_cause_is_said_once_and_an_empty_text_does_not_hide_one() {
+        let layers = |texts: &[&'static str]| {
+            let wrap = |inner: Option<Box<Layer>>, text: &&'static str| Some(Box::new(Layer(text, inner)));
+            chain(&*texts.iter().rev().fold(None, wrap).unwrap())
+        };
+        assert_eq!(layers(&["cannot bind: in use", "in use"]), "cannot bind: in use");
+        assert_eq!(layers(&["", "", "in use"]), "in use");
+        assert_eq!(layers(&["cannot bind", "in use"]), "cannot bind: in use");
+    }
+
+    #[test]
+    fn a_stream_is_named_as_the_audit_names_it() {
+        assert_eq!(epoch(Epoch(0x18_3da0_eb4f_22a3)), "00183da0eb4f22a3");
     }
 
     #[test]

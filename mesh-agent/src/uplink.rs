@@ -5,6 +5,7 @@ use crate::clock::{self, Clock};
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::supervise::guarded;
+use crate::text;
 use everypath_protocol::batch::{BODY_BYTES_MAX, BatchHeader, CONTENT_TYPE, Codec, Envelope, IngestAnswer};
 use everypath_protocol::block::Block;
 use everypath_protocol::codec;
@@ -135,7 +136,8 @@ impl Uplink {
         let covered = Block::decode_all(blocks).ok().filter(|_| blocks.len() <= BODY_BYTES_MAX)?;
         let (first, last) = (covered.first()?.first, covered.last()?.last());
         if (first, last) != (job.first, job.last) {
-            tracing::error!(?job, %first, %last, "the buffer gave other records than were asked for; nothing is sent");
+            let (epoch, wanted) = (text::epoch(job.epoch), (job.first.0, job.last.0));
+            tracing::error!(epoch, ?wanted, %first, %last, "the buffer gave other records than were asked for; nothing is sent");
             return None;
         }
         let (codec, body) = match zstd::bulk::compress(blocks, ZSTD_LEVEL) {

@@ -8,6 +8,33 @@ use everypath_protocol::window::{NotMeasured, ProbeOutcome};
 use mesh_agent_core::effect::UploadResult;
 use mesh_agent_core::{Anomaly, Effect, Input};
 
+/// What happened, what the agent does about it, and what a person should.
+pub(super) const fn story(anomaly: Anomaly) -> &'static str {
+    match anomaly {
+        Anomaly::UnknownProbe => "a probe ended that was not under way; its outcome is not counted",
+        Anomaly::UnknownUpload => "an upload ended that was not under way; its answer is not used",
+        Anomaly::AckAhead => {
+            "the aggregator has results that this agent does not know to have sent: this disk is a copy, or came back from a \
+             backup. What waits here is sent again under new numbers, marked as renumbered, and some of it may be stored twice. \
+             If another host runs with a copy of this data directory, stop one of the two and let it join anew"
+        }
+        Anomaly::AckBehind => {
+            "the aggregator forgot what it had acknowledged: its database was restored from a backup, or replaced. What waits \
+             here is sent again under new numbers; what was acknowledged and is not in the backup is lost, and the \
+             aggregator's audit names it (aggregator audit streams)"
+        }
+        Anomaly::UselessStatement => "a statement said nothing new",
+        Anomaly::ClockStepped => {
+            "the clock of this host was set; what is being measured goes under the new time, what is stored keeps the old one"
+        }
+        Anomaly::OwnRecordFromElsewhere => {
+            "somebody else speaks with this agent's key: this disk came back from a backup, or another host runs with a copy \
+             of this data directory. This agent goes on and outdoes what the other one said; if there is another one, stop it \
+             and let it join anew with an empty data directory"
+        }
+    }
+}
+
 impl Driver {
     pub(super) async fn perform_all(&mut self) {
         let mut effects = std::mem::take(&mut self.effects);
@@ -61,9 +88,9 @@ impl Driver {
                 self.metrics.anomalies.with_label_values(&[anomaly.name()]).inc();
                 // Hearing the same thing twice is what gossip does; the others are worth a look.
                 if anomaly == Anomaly::UselessStatement {
-                    tracing::debug!(kind = anomaly.name(), "a statement said nothing new");
+                    tracing::debug!(kind = anomaly.name(), "{}", story(anomaly));
                 } else {
-                    tracing::warn!(kind = anomaly.name(), "something happened that should not");
+                    tracing::warn!(kind = anomaly.name(), "{}", story(anomaly));
                 }
             }
         }

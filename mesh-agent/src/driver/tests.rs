@@ -85,3 +85,18 @@ async fn what_the_agent_wants_signed_is_signed_within_the_turn_and_shown_to_othe
     assert!(own.borrow().is_some(), "the own record is there after one turn");
     assert!(alone.driver.answered.is_empty());
 }
+
+/// "something happened that should not" was the whole warning after an aggregator's database had been restored.
+#[test]
+fn a_warning_about_an_aggregator_that_knows_less_or_more_says_what_happened_and_what_comes_of_it() {
+    use mesh_agent_core::Anomaly;
+    let cases = [
+        (Anomaly::AckBehind, ["restored from a backup, or replaced", "sent again under new numbers", "audit"]),
+        (Anomaly::AckAhead, ["came back from a backup", "sent again under new numbers", "stored twice"]),
+        (Anomaly::OwnRecordFromElsewhere, ["this agent's key", "copy", "join anew"]),
+    ];
+    for (anomaly, parts) in cases {
+        let said = effects::story(anomaly);
+        assert!(parts.iter().all(|part| said.contains(part)), "{said}");
+    }
+}

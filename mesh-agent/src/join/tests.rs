@@ -77,3 +77,24 @@ async fn a_member_of_one_mesh_does_not_join_another() {
     // The same mesh is fine, as far as this check goes.
     assert!(matches!(join(&mesh.token(), state.path().to_owned(), "a1", "alpha").await, Err(JoinError::NoAddress)));
 }
+
+/// A new name was read, checked and forgotten: the host kept the old one, and the command said that all went well.
+#[tokio::test]
+async fn a_member_that_is_given_another_name_is_told_which_it_has_and_what_to_do() {
+    let dir = tempfile::tempdir().unwrap();
+    let state = StateDir::open(&dir.path().join("agent")).unwrap();
+    let mesh = Mesh::new(1);
+    assert_eq!(known_as(&mesh.token(), state.path()).unwrap(), None);
+    let agent = AgentId::from(state.agent_key().unwrap().public());
+    check(&mesh.token(), agent, mesh.grant(agent, 3)).unwrap().0.save(&state).unwrap();
+    let known = known_as(&mesh.token(), state.path()).unwrap().unwrap();
+    assert_eq!((known.name.as_str(), known.site.as_str()), ("a1", "alpha"));
+    for (name, site) in [("a2", "alpha"), ("a1", "beta")] {
+        let refused = join(&mesh.token(), state.path().to_owned(), name, site).await.unwrap_err().to_string();
+        assert!(refused.contains("as `a1` in site `alpha`") && refused.contains("another --data-dir"), "{refused}");
+    }
+    // Asking about a directory that is not there makes none.
+    let nowhere = dir.path().join("nowhere");
+    assert_eq!(known_as(&mesh.token(), &nowhere).unwrap(), None);
+    assert!(!nowhere.exists());
+}

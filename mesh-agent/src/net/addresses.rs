@@ -33,6 +33,17 @@ pub fn ip_of(address: &Multiaddr) -> Option<IpAddr> {
     })
 }
 
+/// The socket address in a multiaddress of the mesh, and `UDP` or `TCP`.
+pub fn socket_of(address: &Multiaddr) -> Option<(SocketAddr, &'static str)> {
+    let (port, protocol) = address.iter().find_map(|part| {
+        if let Protocol::Udp(port) = part {
+            return Some((port, "UDP"));
+        }
+        if let Protocol::Tcp(port) = part { Some((port, "TCP")) } else { None }
+    })?;
+    Some((SocketAddr::new(ip_of(address)?, port), protocol))
+}
+
 /// What to tell others of the addresses that the sockets listen on: no loopback unless there is nothing else, nothing
 /// that only this host can reach.
 pub fn advertised(listening: &[Multiaddr], own_bridges: &OwnBridges) -> Vec<Multiaddr> {

@@ -2,6 +2,7 @@
 
 use crate::net::gate::{self, GateError};
 use crate::net::{keypair, transport};
+use crate::text;
 use everypath_protocol::join::JoinAnswer;
 use everypath_protocol::sign::{SecretKey, Signed};
 use libp2p::Multiaddr;
@@ -39,7 +40,7 @@ pub enum AskError {
 pub async fn ask(address: &str, key: &SecretKey, request: Signed) -> Result<JoinAnswer, AskError> {
     let address: Multiaddr = address.parse().map_err(|_| AskError::NotAnAddress)?;
     let expected = transport::peer_in(&address);
-    let unreachable = |why: &dyn std::fmt::Display| AskError::Unreachable(why.to_string());
+    let unreachable = |why: &(dyn std::error::Error + 'static)| AskError::Unreachable(in_one_line(&text::chain(why)));
     let mut transport = transport::raw(&keypair(key)).map_err(|why| unreachable(&why))?;
     let options = DialOpts { role: Endpoint::Dialer, port_use: PortUse::New };
     let mut dial = transport.dial(address, options).map_err(|why| unreachable(&why))?;
@@ -52,10 +53,17 @@ pub async fn ask(address: &str, key: &SecretKey, request: Signed) -> Result<Join
         }
     });
     let connected = tokio::time::timeout(CONNECT_MAX, connecting).await;
-    let (peer, muxer) =
-        connected.map_err(|_| unreachable(&"no reply within 5 seconds"))?.map_err(|why| unreachable(&why))?;
+    let late = |_| AskError::Unreachable("no reply within 5 seconds".to_owned());
+    let (peer, muxer) = connected.map_err(late)?.map_err(|why| unreachable(&why))?;
     if expected.is_some_and(|expected| expected != peer) {
         return Err(AskError::OtherAgent);
     }
     Ok(gate::ask(muxer, request).await?)
+}
+
+/// libp2p makes a heading and a list of causes, even of one.
+fn in_one_line(text: &str) -> String {
+    let causes = text.strip_prefix("Multiple dial errors occurred:").unwrap_or(text);
+    let lines = causes.lines().map(|line| line.trim_start_matches([' ', '-']));
+    lines.filter(|line| !line.is_empty()).collect::<Vec<_>>().join("; ")
 }

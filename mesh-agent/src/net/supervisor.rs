@@ -1,5 +1,6 @@
 //! Owns everything of the network that must outlive a panic of the swarm, and begins the swarm again after one.
 
+use crate::listen;
 use crate::metrics::Metrics;
 use crate::net::check::Checker;
 use crate::net::gate::Gate;
@@ -7,6 +8,7 @@ use crate::net::links::Links;
 use crate::net::swarm::{self, Ended, Session};
 use crate::net::{addresses, keypair};
 use crate::supervise::{RESTART_PAUSE, guarded};
+use crate::text;
 use everypath_protocol::id::{AgentId, PublicKey};
 use everypath_protocol::mesh::{Holding, Topic};
 use everypath_protocol::sign::{SecretKey, Signed};
@@ -105,12 +107,21 @@ impl NetworkConfig {
 
 /// The sockets could not be opened.
 #[derive(Debug, thiserror::Error)]
-#[error("cannot listen on {address}: {why}. Choose another address with --listen, or find who uses it with: ss -lntup")]
+#[error("the mesh cannot listen at {address} ({protocol}): {why}. {}", self.advice())]
 pub struct ListenError {
-    /// The multiaddress.
-    pub address: String,
+    /// Where.
+    pub address: SocketAddr,
+    /// `UDP` or `TCP`.
+    pub protocol: &'static str,
     /// What the operating system said.
     pub why: String,
+}
+
+impl ListenError {
+    fn advice(&self) -> String {
+        let kind = text::os_error(&self.why).map_or(std::io::ErrorKind::Other, |why| why.kind());
+        listen::advice(kind, self.address, "--listen")
+    }
 }
 
 /// The network of this agent.

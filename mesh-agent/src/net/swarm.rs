@@ -7,6 +7,7 @@ use crate::net::codec::{ExchangeCodec, PROTOCOL};
 use crate::net::links::Links;
 use crate::net::supervisor::{Command, ListenError, Listening, NetworkConfig};
 use crate::net::{agent_of, peer_of, transport};
+use crate::text;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::mesh::{Request, Response};
 use futures::StreamExt;
@@ -88,11 +89,12 @@ pub struct Session {
 /// # Errors
 /// [`ListenError`] with the address that could not be had.
 pub(crate) fn build(config: &NetworkConfig, wanted: &[Multiaddr]) -> Result<Swarm<Behaviour>, ListenError> {
-    let failed = |address: &dyn ToString, why: &dyn std::fmt::Display| ListenError {
-        address: address.to_string(),
-        why: why.to_string(),
+    let failed = |(address, protocol), why: &(dyn std::error::Error + 'static)| ListenError {
+        address,
+        protocol,
+        why: text::chain(why),
     };
-    let raw = transport::raw(&config.keypair).map_err(|why| failed(&config.listen, &why))?;
+    let raw = transport::raw(&config.keypair).map_err(|why| failed((config.listen, "TCP"), &why))?;
     let limits = ConnectionLimits::default()
         .with_max_pending_incoming(Some(PENDING_IN_MAX))
         .with_max_pending_outgoing(Some(PENDING_OUT_MAX))
@@ -110,7 +112,8 @@ pub(crate) fn build(config: &NetworkConfig, wanted: &[Multiaddr]) -> Result<Swar
     let own = PeerId::from_public_key(&config.keypair.public());
     let mut swarm = Swarm::new(transport::gated(raw, config.gate.clone()), behaviour, own, settings);
     for address in wanted {
-        swarm.listen_on(address.clone()).map_err(|why| failed(address, &why))?;
+        let place = || addresses::socket_of(address).unwrap_or((config.listen, "UDP"));
+        swarm.listen_on(address.clone()).map_err(|why| failed(place(), &why))?;
     }
     Ok(swarm)
 }

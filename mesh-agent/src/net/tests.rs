@@ -52,6 +52,16 @@ impl Mesh {
         SharedTrust::new(Trust::new(mesh, delegation), self.root.public(), certificate)
     }
 
+    /// What is said when the mesh cannot listen there.
+    async fn refused_at(&self, listen: &str) -> String {
+        let member = key(11);
+        let gate = Gate { trust: self.trust(&member), issuer: None, metrics: Metrics::new() };
+        let (network, _handle) = Network::new(NetworkConfig::new(&member, listen.parse().unwrap(), gate));
+        let (ready, is_ready) = oneshot::channel();
+        tokio::spawn(network.run(ready));
+        is_ready.await.unwrap().unwrap_err().to_string()
+    }
+
     async fn node(&self, seed: u8, issuer: Option<mpsc::Sender<Knock>>) -> Node {
         let member = key(seed);
         let metrics = Metrics::new();
@@ -278,4 +288,21 @@ async fn a_panic_of_the_swarm_restarts_it_on_the_same_ports() {
     }
     assert_eq!(one.next().await, Input::PeerConnected(two.agent));
     assert_eq!(one.address("/quic"), before);
+}
+
+/// "cannot listen on /ip4/…/udp/7117/quic-v1: ." was all that was said: libp2p hides the cause behind an empty text.
+#[tokio::test]
+async fn a_mesh_that_cannot_listen_says_why_where_and_what_to_do() {
+    let mesh = Mesh::new(1);
+    let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
+    let tcp = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    for (address, protocol) in [(udp.local_addr().unwrap(), "UDP"), (tcp.local_addr().unwrap(), "TCP")] {
+        let said = mesh.refused_at(&address.to_string()).await;
+        let begins =
+            format!("the mesh cannot listen at {address} ({protocol}): Address already in use (os error 98). ");
+        assert!(said.starts_with(&begins) && said.contains("ss -lntup"), "{said}");
+    }
+    // For documentation (RFC 5737): no host has it.
+    let said = mesh.refused_at("203.0.113.5:7117").await;
+    assert!(said.contains("Cannot assign requested address") && said.contains("ip address"), "{said}");
 }

@@ -1,7 +1,7 @@
 //! The buffer for people.
 
 use crate::status::json::BufferJson;
-use crate::store::inspect::Verification;
+use crate::store::inspect::{SetAsideReport, Verification};
 use std::collections::BTreeMap;
 use std::fmt::Write;
 
@@ -55,8 +55,10 @@ pub fn draw(buffer: &BufferJson) -> String {
             &format!("{at}: the file could not be read; {saved} records saved, {lost} known to be lost"),
         );
     }
-    if let Some(name) = &file.set_aside {
-        line("set aside", &format!("{name}; delete it when nobody wants to look into it"));
+    for aside in &file.set_aside {
+        let SetAsideReport { path, bytes } = aside;
+        let use_of_it = "What could be saved of it is in the buffer; delete it when nobody wants to look into it";
+        line("set aside", &format!("{path}, {bytes} bytes. {use_of_it}"));
     }
     text
 }
@@ -105,8 +107,8 @@ mod tests {
         let dropped = [("rejected".to_owned(), 3), ("buffer_full".to_owned(), 0)].into();
         let reset = Some(ResetReport { at: "2026-11-23T04:00:00Z".to_owned(), saved: 5, lost: 6 });
         let report = BufferReport { waiting_records: 7, quarantined_records: 3, reset, ..BufferReport::default() };
-        let file =
-            FileReport { disk_low: true, set_aside: Some("buffer.redb.damaged-1".to_owned()), ..FileReport::default() };
+        let aside = SetAsideReport { path: "/data/buffer.redb.damaged-1".to_owned(), bytes: 4_096 };
+        let file = FileReport { disk_low: true, set_aside: vec![aside], ..FileReport::default() };
         let failing = Some("No space left on device".to_owned());
         let running = Some(RunningBufferJson { bytes_max: 9, dropped, unpersisted_bytes: 11, failing });
         let text = draw(&BufferJson { report, file, running });
@@ -118,7 +120,8 @@ mod tests {
             "DISK FAILS",
             "No space left",
             "5 records saved",
-            "damaged-1",
+            "/data/buffer.redb.damaged-1, 4096 bytes",
+            "delete it",
             "limit 9",
         ] {
             assert!(text.contains(part), "{part:?} is not in:\n{text}");

@@ -6,8 +6,12 @@ pub mod state;
 
 use crate::files::{self, FileError};
 use crate::run::{ADDRESSES_FILE, Addresses};
+use crate::status::AGENT_HEADER;
 use crate::status::json::{BufferJson, StateJson};
 use crate::store::{OpenStoreError, Store};
+use crate::text;
+use everypath_protocol::ledger::IDENTITY_FILE;
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,6 +20,8 @@ use std::time::Duration;
 const ANSWER_MAX: Duration = Duration::from_secs(5);
 /// Addresses of a mesh port and one page.
 const ADDRESSES_BYTES_MAX: u64 = 64 * 1024;
+/// 64 digits and a line end.
+const IDENTITY_BYTES_MAX: u64 = 128;
 
 /// Why there is nothing to show.
 #[derive(Debug, thiserror::Error)]
@@ -28,8 +34,16 @@ pub enum ShowError {
         /// How we know.
         why: &'static str,
     },
+    /// A mistyped path, or a forgotten flag.
+    #[error("there is no data directory {}, so no agent runs with it. Name the one of the agent with --data-dir; a new agent joins first, and then starts with: mesh-agent run --data-dir {}", path.display(), path.display())]
+    NoDirectory {
+        /// What was named.
+        path: PathBuf,
+    },
     /// It answers, but with something else.
-    #[error("the agent at {address} gives no usable answer: {why}")]
+    #[error(
+        "what answers at {address}, where the agent should be, gives no usable answer: {why}. The agent's log says whether it runs there and what it is at; another program or version may have taken its place"
+    )]
     BadAnswer {
         /// The page.
         address: SocketAddr,
@@ -76,25 +90,69 @@ pub async fn fetch_buffer(data_dir: &Path) -> Result<BufferJson, ShowError> {
 /// See [`ShowError`].
 pub async fn fetch(data_dir: &Path, path: &str) -> Result<(SocketAddr, String), ShowError> {
     let not_running = |why| ShowError::NotRunning { path: data_dir.to_owned(), why };
+    if data_dir.metadata().is_err_and(|why| why.kind() == ErrorKind::NotFound) {
+        return Err(ShowError::NoDirectory { path: data_dir.to_owned() });
+    }
     let file = files::read_bounded(&data_dir.join(ADDRESSES_FILE), ADDRESSES_BYTES_MAX)?;
     let file = file.ok_or_else(|| not_running("it has never been started"))?;
     let addresses: Addresses =
         serde_json::from_slice(&file).map_err(|_| not_running("its addresses.json cannot be read"))?;
     let address = addresses.status;
     crate::tls::use_one_provider();
-    let bad = |why: reqwest::Error| ShowError::BadAnswer { address, why: why.without_url().to_string() };
+    let bad = |why: reqwest::Error| ShowError::BadAnswer { address, why: text::chain(&why.without_url()) };
     let client = reqwest::Client::builder().no_proxy().timeout(ANSWER_MAX).build().map_err(bad)?;
     let response = match client.get(format!("http://{address}{path}")).send().await {
         Ok(response) => response,
         Err(why) if why.is_connect() => return Err(not_running("nobody answers at its status address")),
         Err(why) => return Err(bad(why)),
     };
+    let own = files::read_bounded(&data_dir.join(IDENTITY_FILE), IDENTITY_BYTES_MAX)?;
+    let other =
+        response.headers().get(AGENT_HEADER).filter(|id| own.is_some_and(|own| own.trim_ascii() != id.as_bytes()));
+    if other.is_some() {
+        return Err(not_running("another agent answers at its status address"));
+    }
     let response = response.error_for_status().map_err(bad)?;
     Ok((address, response.text().await.map_err(bad)?))
 }
 
-/// Whether to colour: a terminal, and nobody asked not to (see no-color.org).
-pub fn wants_colour() -> bool {
-    use std::io::IsTerminal;
-    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && std::io::stdout().is_terminal()
+/// Whether to colour what is written there: a terminal, and nobody asked not to (see no-color.org).
+pub fn wants_colour(output: &impl std::io::IsTerminal) -> bool {
+    std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()) && output.is_terminal()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::Router;
+    use axum::routing::get;
+
+    #[test]
+    fn what_goes_to_no_terminal_has_no_colours() {
+        assert!(!wants_colour(&std::fs::File::open("/dev/null").unwrap()));
+    }
+
+    #[tokio::test]
+    async fn a_directory_that_is_not_there_is_not_an_agent_to_be_started() {
+        let dir = tempfile::tempdir().unwrap();
+        let said = fetch(&dir.path().join("nowhere"), "/state").await.unwrap_err().to_string();
+        assert!(said.contains("there is no data directory") && said.contains("--data-dir"), "{said}");
+    }
+
+    /// The address of an agent that was killed was given to another one, and that one's state was shown as the first one's.
+    #[tokio::test]
+    async fn another_agent_at_the_address_of_one_that_ended_does_not_answer_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let status = listener.local_addr().unwrap();
+        let page = Router::new().route("/state", get(async || ([(AGENT_HEADER, "aa")], "of aa")));
+        tokio::spawn(async { axum::serve(listener, page).await });
+        let text = serde_json::to_vec(&Addresses { mesh: Vec::new(), status }).unwrap();
+        std::fs::write(dir.path().join(ADDRESSES_FILE), text).unwrap();
+        std::fs::write(dir.path().join(IDENTITY_FILE), "aa\n").unwrap();
+        assert_eq!(fetch(dir.path(), "/state").await.unwrap().1, "of aa");
+        std::fs::write(dir.path().join(IDENTITY_FILE), "bb\n").unwrap();
+        let said = fetch(dir.path(), "/state").await.unwrap_err().to_string();
+        assert!(said.contains("another agent answers"), "{said}");
+    }
 }

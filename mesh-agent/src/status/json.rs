@@ -5,7 +5,7 @@ use crate::net::supervisor::Listening;
 use crate::probe::privilege::Privileges;
 use crate::store::DiskState;
 use crate::store::inspect::{BufferReport, FileReport};
-use crate::text::rfc3339;
+use crate::text::{self, rfc3339};
 use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::id::{AgentId, MeshId};
 use everypath_protocol::record::DropReason;
@@ -160,10 +160,10 @@ pub struct CellJson {
     pub rtt_us: Option<u32>,
 }
 
-/// One stream. Numbers are written as text: they are larger than JavaScript can hold.
+/// One stream.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EpochJson {
-    /// Which.
+    /// Which, in hexadecimal as the aggregator's audit prints it: it is larger than JavaScript can hold.
     pub epoch: String,
     /// Last number handed out.
     pub last: u64,
@@ -200,7 +200,7 @@ impl StateJson {
                 .epochs
                 .iter()
                 .map(|epoch| EpochJson {
-                    epoch: epoch.epoch.to_string(),
+                    epoch: text::epoch(epoch.epoch),
                     last: epoch.last.0,
                     persisted: epoch.persisted.0,
                     acked: epoch.acked.0,

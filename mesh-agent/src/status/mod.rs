@@ -4,6 +4,7 @@
 pub mod json;
 
 use crate::driver::Question;
+use crate::listen;
 use crate::metrics::Metrics;
 use crate::net::supervisor::Listening;
 use crate::probe::privilege::Privileges;
@@ -38,12 +39,15 @@ pub enum StatusError {
     )]
     NotLoopback(SocketAddr),
     /// The operating system refuses.
-    #[error("cannot serve the status page at {address}: {source}. Choose another port with --status")]
+    #[error(
+        "cannot serve the status page at {address}: {why}. {}",
+        listen::advice(why.kind(), *address, "--status")
+    )]
     Bind {
         /// Where.
         address: SocketAddr,
-        /// Why.
-        source: std::io::Error,
+        /// What the operating system said.
+        why: std::io::Error,
     },
 }
 
@@ -72,11 +76,14 @@ pub async fn bind(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Stat
     if !address.ip().is_loopback() {
         return Err(StatusError::NotLoopback(address));
     }
-    let failed = |source| StatusError::Bind { address, source };
+    let failed = |why| StatusError::Bind { address, why };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     let bound = listener.local_addr().map_err(failed)?;
     Ok((listener, bound))
 }
+
+/// Whose page it is, in hexadecimal: another agent may have the address of one that ended.
+pub const AGENT_HEADER: &str = "x-everypath-agent";
 
 /// Serves until `shutdown`.
 pub async fn serve(listener: TcpListener, page: Page, shutdown: CancellationToken) {
@@ -88,6 +95,7 @@ pub async fn serve(listener: TcpListener, page: Page, shutdown: CancellationToke
 
 /// The routes, for tests without a socket.
 pub fn router(page: Page) -> Router {
+    let agent = page.about.agent.to_string();
     Router::new()
         .route("/healthz", get(healthz))
         .route("/metrics", get(metrics))
@@ -96,14 +104,17 @@ pub fn router(page: Page) -> Router {
         .route("/buffer", get(buffer))
         .fallback(async || (StatusCode::NOT_FOUND, "this page has /healthz, /metrics, /state, /ledger and /buffer\n"))
         .with_state(page)
-        .layer(middleware::from_fn(only_own_names))
+        .layer(middleware::from_fn(move |request, next| only_own_names(agent.clone(), request, next)))
 }
 
 /// A page elsewhere can make a browser connect to loopback under a name of its own (DNS rebinding); the name gives it away.
-async fn only_own_names(request: Request, next: Next) -> Response {
+async fn only_own_names(agent: String, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let mut response = if host.is_some_and(is_own_name) {
-        next.run(request).await
+        let mut response = next.run(request).await;
+        let agent = header::HeaderValue::try_from(agent).expect("hexadecimal digits");
+        response.headers_mut().insert(AGENT_HEADER, agent);
+        response
     } else {
         (StatusCode::FORBIDDEN, "this page answers only to 127.0.0.1, [::1] and localhost\n").into_response()
     };

@@ -8,13 +8,14 @@
 //! | `buffer.reserve` | see [`super::reserve`] |
 
 use crate::clock;
-use crate::files::FileError;
+use crate::files::{self, FileError};
 use crate::metrics::Metrics;
 use crate::store::disk::{Disk, Handle, How, RealDisk};
 use crate::store::mend::Mender;
 use crate::store::overlay::Overlay;
 use crate::store::salvage::{Known, Salvage};
 use crate::store::tables::{self, TransactionError};
+use crate::text;
 use everypath_protocol::ledger::BUFFER_FILE;
 use redb::{Builder, Database, DatabaseError};
 use std::io;
@@ -37,8 +38,14 @@ pub enum OpenStoreError {
         /// The file.
         path: PathBuf,
     },
+    /// An agent has it open, and somebody else wants to read it.
+    #[error("{} is held by the mesh-agent that runs with this data directory, and nobody else can read it meanwhile. `mesh-agent buffer status` asks the running agent; for `mesh-agent buffer verify` stop the agent first", path.display())]
+    Held {
+        /// The file.
+        path: PathBuf,
+    },
     /// The disk refuses. The file is as it was.
-    #[error("cannot open the buffer {}: {why}. Nothing in it was changed; mend the disk, or make room on it, and start again", path.display())]
+    #[error("cannot open the buffer {}: {why}. Nothing in it was changed{}", path.display(), disk_advice(why))]
     Disk {
         /// The file.
         path: PathBuf,
@@ -54,7 +61,7 @@ pub enum OpenStoreError {
         why: String,
     },
     /// There is none.
-    #[error("{} has no buffer: no agent has run with this data directory", path.display())]
+    #[error("{} has no buffer: no agent has run with this data directory. Name the one of the agent with --data-dir", path.display())]
     Missing {
         /// The data directory.
         path: PathBuf,
@@ -65,6 +72,14 @@ pub enum OpenStoreError {
     /// The operating system gives no thread.
     #[error("cannot start the thread of the buffer: {0}")]
     NoThread(io::Error),
+}
+
+/// What may be mended otherwise than by mending the disk.
+fn disk_advice(why: &str) -> &'static str {
+    match text::os_error(why).map_or("", |why| files::advice(why.kind())) {
+        "" => "; mend the disk, or make room on it, and start again",
+        advice => advice,
+    }
 }
 
 /// Where the buffer lies.
@@ -141,7 +156,7 @@ pub(crate) fn open_to_read(place: &Place) -> Result<Database, OpenStoreError> {
     }
     match open_existing(place, Access::Read) {
         Ok(database) => Ok(database),
-        Err(Refused::InUse) => Err(OpenStoreError::InUse { path }),
+        Err(Refused::InUse) => Err(OpenStoreError::Held { path }),
         Err(Refused::Disk(why)) => Err(place.refuses(why)),
         Err(Refused::Damaged(why)) => Err(OpenStoreError::Damaged { path, why }),
     }

@@ -7,7 +7,7 @@ use crate::store::reserve::RESERVE_FILE;
 use crate::store::tables::{
     self, BLOCKS, Blocks, LEDGER, META, QUARANTINE, RESET_AT, RESET_LOST, RESET_SAVED, TransactionError, account,
 };
-use crate::text::rfc3339;
+use crate::text::{self, rfc3339};
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::id::{Epoch, Seq};
 use everypath_protocol::ledger::LedgerEntry;
@@ -46,7 +46,7 @@ pub struct BufferReport {
 /// One stream.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EpochReport {
-    /// Which. As text: it is larger than JavaScript can hold.
+    /// Which, in hexadecimal as the aggregator's audit prints it: it is larger than JavaScript can hold.
     pub epoch: String,
     /// Last number stored.
     pub last: u64,
@@ -76,14 +76,23 @@ pub struct ResetReport {
 pub struct FileReport {
     /// Its size.
     pub file_bytes: u64,
-    /// A damaged one that was set aside.
-    pub set_aside: Option<String>,
+    /// Damaged ones that were set aside, the newest last.
+    pub set_aside: Vec<SetAsideReport>,
     /// The reserve for a full disk is there.
     pub has_reserve: bool,
     /// Free on the file system.
     pub disk_free_bytes: Option<u64>,
     /// So little is free that the buffer does not grow.
     pub disk_low: bool,
+}
+
+/// A buffer that could not be read. Nobody opens it again.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct SetAsideReport {
+    /// Where it lies.
+    pub path: String,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// What an inspection found.
@@ -103,11 +112,14 @@ pub struct Verification {
 
 /// Of the file's surroundings.
 pub(crate) fn file_report(place: &Place) -> FileReport {
-    let name = |path: std::path::PathBuf| path.file_name().map(|name| name.to_string_lossy().into_owned());
+    let set_aside = |path: std::path::PathBuf| SetAsideReport {
+        bytes: place.disk.bytes(&path).ok().flatten().unwrap_or(0),
+        path: path.display().to_string(),
+    };
     let space = place.disk.space(&place.dir).ok();
     FileReport {
         file_bytes: place.disk.bytes(&place.buffer()).ok().flatten().unwrap_or(0),
-        set_aside: place.damaged().pop().and_then(name),
+        set_aside: place.damaged().into_iter().map(set_aside).collect(),
         has_reserve: place.disk.bytes(&place.dir.join(RESERVE_FILE)).is_ok_and(|bytes| bytes.is_some()),
         disk_free_bytes: space.map(|space| space.free),
         disk_low: space.is_some_and(|space| space.is_low(false)),
@@ -169,7 +181,7 @@ fn epoch_report(
     }
     report.waiting_bytes += bytes;
     *oldest = oldest.iter().copied().chain(own_oldest).min();
-    let (epoch, last, acked) = (entry.epoch.to_string(), entry.last.0, entry.acked.0);
+    let (epoch, last, acked) = (text::epoch(entry.epoch), entry.last.0, entry.acked.0);
     Ok(EpochReport { epoch, last, acked, blocks: count, bytes, oldest: own_oldest.map(rfc3339) })
 }
 
@@ -201,6 +213,7 @@ impl Verification {
     }
 
     fn missing(&mut self, epoch: Epoch, first: Seq, last: Seq) {
+        let epoch = text::epoch(epoch);
         self.problem(format!(
             "epoch {epoch}: the numbers {first} to {last} are on no readable block. At its next start the agent notes them as dropped (damaged)"
         ));
@@ -208,7 +221,7 @@ impl Verification {
 }
 
 fn check_epoch(blocks: &Blocks<'_>, entry: &LedgerEntry, found: &mut Verification) -> Result<(), TransactionError> {
-    let epoch = entry.epoch;
+    let (epoch, name) = (entry.epoch, text::epoch(entry.epoch));
     let mut next = begin_of(blocks, epoch, entry.acked)?;
     for row in blocks.range((epoch.0, next.0)..=(epoch.0, entry.last.0))? {
         let (key, bytes) = row?;
@@ -216,16 +229,16 @@ fn check_epoch(blocks: &Blocks<'_>, entry: &LedgerEntry, found: &mut Verificatio
         let block = match Block::decode(bytes.value()) {
             Ok(block) if block.epoch == epoch && block.first.0 == key && block.last() <= entry.last => block,
             Ok(_) => {
-                found.problem(format!("epoch {epoch}: the block at number {key} names other numbers than its place"));
+                found.problem(format!("epoch {name}: the block at number {key} names other numbers than its place"));
                 continue;
             }
             Err(why) => {
-                found.problem(format!("epoch {epoch}: the block at number {key} cannot be read: {why}"));
+                found.problem(format!("epoch {name}: the block at number {key} cannot be read: {why}"));
                 continue;
             }
         };
         if block.first < next {
-            found.problem(format!("epoch {epoch}: the block at number {key} begins within the one before it"));
+            found.problem(format!("epoch {name}: the block at number {key} begins within the one before it"));
             continue;
         }
         if block.first > next {
@@ -247,7 +260,7 @@ fn check_epoch(blocks: &Blocks<'_>, entry: &LedgerEntry, found: &mut Verificatio
 fn check_noted(entry: &LedgerEntry, block: &Block, reason: DropReason, found: &mut Verification) {
     let is_noted = entry.dropped.iter().any(|(first, last)| *first <= block.first && block.last() <= *last);
     if !is_noted {
-        let (epoch, first, last) = (block.epoch, block.first, block.last());
+        let (epoch, first, last) = (text::epoch(block.epoch), block.first, block.last());
         let reason = reason.name();
         found.problem(format!(
             "epoch {epoch}: a tombstone ({reason}) covers the numbers {first} to {last}, but the account does not know of it"
@@ -262,8 +275,8 @@ fn check_strays(txn: &WriteTransaction, blocks: &Blocks<'_>, found: &mut Verific
     while let Some((key, _)) = blocks.range((from, 0)..)?.next().transpose()? {
         let epoch = key.value().0;
         if account(&ledger, Epoch(epoch))?.is_none() {
-            let epoch = Epoch(epoch);
-            found.problem(format!("epoch {epoch} has blocks and no account; they will not be sent"));
+            let name = text::epoch(Epoch(epoch));
+            found.problem(format!("epoch {name} has blocks and no account; they will not be sent"));
         }
         let Some(next) = epoch.checked_add(1) else { break };
         from = next;

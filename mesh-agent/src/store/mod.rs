@@ -98,7 +98,7 @@ pub struct Opened {
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// The directory is not an agent's.
-    #[error("{} is not the data directory of an agent", path.display())]
+    #[error("{} is not the data directory of an agent: it has no agent.pub. Name the one of the agent with --data-dir", path.display())]
     NoAgent {
         /// The directory.
         path: PathBuf,

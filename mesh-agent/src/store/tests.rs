@@ -136,6 +136,12 @@ async fn a_file_that_cannot_be_read_is_set_aside_and_the_agent_starts() {
     let aside = fs::read_dir(dir.path()).unwrap().flatten();
     let aside = aside.filter(|file| file.file_name().to_string_lossy().starts_with(file::DAMAGED_PREFIX));
     assert_eq!(aside.count(), 1, "one is kept, not all");
+    // Whoever looks is told where it lies and how large it is. The buffer itself was removed above.
+    let (store, _) = open(dir.path());
+    store.close().await;
+    let (_, file) = Store::report_of(dir.path()).unwrap();
+    let paths: Vec<_> = file.set_aside.iter().map(|aside| (Path::new(&aside.path).parent(), aside.bytes)).collect();
+    assert_eq!(paths, [(Some(dir.path()), 100_000)]);
 }
 
 #[tokio::test]
@@ -188,6 +194,11 @@ async fn a_second_agent_with_the_same_directory_is_told_so() {
     let (_store, _) = open(dir.path());
     let refused = Store::open(dir.path(), BootId(2), Clock::start(), &Metrics::new()).unwrap_err();
     assert!(refused.to_string().contains("another mesh-agent runs"), "{refused}");
+    // Whoever only wants to look was told to stop that agent "or give this one a --data-dir of its own".
+    for refused in [Store::verify(dir.path()).unwrap_err(), Store::report_of(dir.path()).unwrap_err()] {
+        let said = refused.to_string();
+        assert!(said.contains("held by the mesh-agent that runs") && said.contains("stop the agent first"), "{said}");
+    }
 }
 
 #[tokio::test]

@@ -304,6 +304,11 @@ async fn an_inspection_names_what_is_wrong_and_changes_nothing() {
     let before = std::fs::read(dir.path().join(BUFFER_FILE)).unwrap();
     let found = Store::verify(dir.path()).unwrap();
     let said = found.problems.join("\n");
+    // Streams were named in decimal here and in hexadecimal by the aggregator's audit: nobody could compare them.
+    let name = crate::text::epoch(epoch);
+    let (report, _) = Store::report_of(dir.path()).unwrap();
+    assert_eq!(report.epochs[0].epoch, name);
+    assert!(found.problems.iter().all(|problem| problem.starts_with(&format!("epoch {name}: "))), "{said}");
     for part in [
         "at number 11 cannot be read: the checksum",
         "numbers 11 to 30 are on no readable block",
