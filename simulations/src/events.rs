@@ -52,7 +52,7 @@ impl World {
             Event::Sync { host, boot } => self.sync(host, boot),
             Event::Hello { host, boot } => self.hello(host, boot),
             Event::Arrive { host, boot, upload, is_repeat } => self.arrive(host, boot, &upload, is_repeat),
-            Event::Fault(fault) => self.fail(fault),
+            Event::Fault(fault) => self.fail(*fault),
             Event::Start(host) => self.start(host),
             Event::ServerStart => self.server_start(),
             Event::CheckLinks => self.check_links(),

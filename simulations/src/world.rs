@@ -30,8 +30,8 @@ pub(crate) enum Event {
     Connect { from: HostIndex, to: HostIndex },
     Sync { host: HostIndex, boot: u64 },
     Hello { host: HostIndex, boot: u64 },
-    Arrive { host: HostIndex, boot: u64, upload: Upload, is_repeat: bool },
-    Fault(Fault),
+    Arrive { host: HostIndex, boot: u64, upload: Box<Upload>, is_repeat: bool },
+    Fault(Box<Fault>),
     Start(HostIndex),
     ServerStart,
     CheckLinks,
@@ -145,6 +145,8 @@ pub struct World {
     tickets: BTreeMap<u64, (HostIndex, u64)>,
     next_ticket: u64,
     opened: BTreeMap<[u8; 64], Option<Statement>>,
+    /// Room for effects, kept between inputs.
+    effects: Effects,
     registry: BTreeMap<HostIndex, Verified<MemberRecord>>,
     pub(crate) is_calm: bool,
     /// In a run that is about a return.
@@ -181,6 +183,7 @@ impl World {
             tickets: BTreeMap::new(),
             next_ticket: 0,
             opened: BTreeMap::new(),
+            effects: Effects::new(),
             registry: BTreeMap::new(),
             is_calm: false,
             returning: None,
@@ -191,7 +194,7 @@ impl World {
             world.queue.push(begin.0, Event::Start(host));
         }
         for (at, fault) in plan.faults {
-            world.queue.push(at.0, Event::Fault(fault));
+            world.queue.push(at.0, Event::Fault(Box::new(fault)));
         }
         if size.pace == Pace::Returning {
             let returning = Returning::new(size.agents, size.length, &mut world.random);
@@ -237,9 +240,10 @@ impl World {
 
     /// Hands an input to an agent and turns its effects into events.
     pub(crate) fn feed(&mut self, host: HostIndex, input: Input) {
-        let mut inputs = VecDeque::from([input]);
-        let mut effects = Effects::new();
-        while let Some(input) = inputs.pop_front() {
+        // Nearly always there is one input, and its effects fit where those of the last one were.
+        let (mut next, mut inputs) = (Some(input), VecDeque::new());
+        let mut effects = std::mem::take(&mut self.effects);
+        while let Some(input) = next.take().or_else(|| inputs.pop_front()) {
             let machine = &mut self.hosts[host];
             let now = machine.now(self.at);
             let Some(agent) = &mut machine.agent else { return };
@@ -248,6 +252,7 @@ impl World {
                 self.perform(host, effect, &mut inputs);
             }
         }
+        self.effects = effects;
         let machine = &mut self.hosts[host];
         let wake_at = machine.agent.as_ref().and_then(mesh_agent_core::Agent::next_wakeup);
         if wake_at != machine.wake_at {
@@ -385,7 +390,8 @@ impl World {
             return;
         };
         let (process, sent) = (machine.process, machine.now(self.at));
-        let upload = Upload { agent: machine.id(), epoch, first, last, body, boot: process, sent, is_backlog };
+        let upload =
+            Box::new(Upload { agent: machine.id(), epoch, first, last, body, boot: process, sent, is_backlog });
         let boot = machine.boot;
         let Some(delay) = self.network.message(host, self.server_place()) else {
             let result = UploadResult::Unreachable;
