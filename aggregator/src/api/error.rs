@@ -92,6 +92,12 @@ impl ApiError {
         busy.retry_after(RETRY_AFTER_S)
     }
 
+    /// Not now, so that what is fresh has room.
+    pub fn backlog_waits() -> Self {
+        let detail = "The aggregator has too much to do to take a backlog now; nothing was done. Send what is fresh, and this later.";
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "backlog_waits", detail).retry_after(RETRY_AFTER_S)
+    }
+
     /// Not here any more: whoever knows another replica goes there at once.
     pub fn shutting_down() -> Self {
         let detail = "This aggregator ends; nothing was done. Ask another one, or this one in a while.";
@@ -149,6 +155,7 @@ impl From<StoreError> for ApiError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy | StoreError::Closed | StoreError::Failing | StoreError::LeaseLost => Self::busy(),
+            StoreError::BacklogWaits => Self::backlog_waits(),
             StoreError::Database { .. } | StoreError::Damaged(_) => Self::internal(&error.to_string()),
         }
     }

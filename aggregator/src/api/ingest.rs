@@ -40,7 +40,8 @@ pub struct IngestReply {
 /// Results of one agent: an `Envelope` (docs/reference) in postcard, signed by the agent. May be repeated; nothing is stored twice.
 ///
 /// # Errors
-/// 400 for what cannot be read, 401 for what is not signed by a member, 409 for a gap, 413 for too much, 503 when busy.
+/// 400 for what cannot be read, 401 for what is not signed by a member, 409 for a gap, 413 for too much, 429 for a backlog
+/// that has to wait, 503 when busy.
 #[utoipa::path(
     post, path = "/api/v1/ingest", operation_id = "ingest", tag = "agents",
     request_body(content = Vec<u8>, content_type = "application/vnd.everypath.batch"),
@@ -51,6 +52,7 @@ pub struct IngestReply {
         (status = 409, description = "`sequence_gap`, with `expected`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`backlog_waits`: what came with a low priority (RFC 9218) has to wait for what is fresh; Retry-After says how long.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`busy`; Retry-After says how long to wait.", body = Problem, content_type = "application/problem+json"),
     ),
 )]

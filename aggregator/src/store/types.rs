@@ -20,6 +20,9 @@ pub enum StoreError {
     /// More is waiting to be written than the queue holds; nothing was done.
     #[error("the database is busy; nothing was stored")]
     Busy,
+    /// So much is waiting to be written that a backlog has to wait; nothing was done.
+    #[error("the database has too much to do to take a backlog now; nothing was stored")]
+    BacklogWaits,
     /// The store was closed; nothing was done.
     #[error("the database is closed")]
     Closed,

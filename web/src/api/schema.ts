@@ -58,7 +58,8 @@ export interface paths {
         /**
          * Results of one agent: an `Envelope` (docs/reference) in postcard, signed by the agent. May be repeated; nothing is stored twice.
          * @description # Errors
-         *     400 for what cannot be read, 401 for what is not signed by a member, 409 for a gap, 413 for too much, 503 when busy.
+         *     400 for what cannot be read, 401 for what is not signed by a member, 409 for a gap, 413 for too much, 429 for a backlog
+         *     that has to wait, 503 when busy.
          */
         post: operations["ingest"];
         delete?: never;
@@ -828,6 +829,15 @@ export interface operations {
             };
             /** @description `unsupported_media_type` */
             415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `backlog_waits`: what came with a low priority (RFC 9218) has to wait for what is fresh; Retry-After says how long. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -77,7 +77,7 @@ impl Committers {
     pub(super) async fn ingest(&self, batch: Batch) -> Result<Ingested, IngestError> {
         let queue = &self.queues[place(batch.header.agent, self.queues.len())];
         if batch.is_backlog && !has_room_for_backlog(queue) {
-            return Err(StoreError::Busy.into());
+            return Err(StoreError::BacklogWaits.into());
         }
         let (answer, answered) = oneshot::channel();
         queue.try_send(Job::Ingest(Box::new(batch), answer)).map_err(|error| match error {

@@ -78,7 +78,7 @@ impl Writer {
 
     pub(super) async fn ingest(&self, batch: Batch) -> Result<Ingested, IngestError> {
         if batch.is_backlog && !has_room_for_backlog(&self.jobs) {
-            return Err(StoreError::Busy.into());
+            return Err(StoreError::BacklogWaits.into());
         }
         let (answer, answered) = oneshot::channel();
         self.send(Job::Ingest(Box::new(batch), answer))?;
@@ -343,7 +343,7 @@ mod tests {
         let mut last = Box::pin(writer.ingest(batch(true)));
         assert!(futures::poll!(&mut last).is_pending(), "a quarter may be taken");
         let busy = writer.ingest(batch(true)).await;
-        assert!(matches!(busy, Err(IngestError::Store(StoreError::Busy))), "{busy:?}");
+        assert!(matches!(busy, Err(IngestError::Store(StoreError::BacklogWaits))), "{busy:?}");
         let mut fresh = Box::pin(writer.ingest(batch(false)));
         assert!(futures::poll!(&mut fresh).is_pending(), "it is let in");
     }
