@@ -11,7 +11,7 @@ use crate::synthetic::{WINDOW, fleet};
 use aggregator::mesh::Mesh;
 use aggregator::store::{Batch, Store};
 use anyhow::Context as _;
-use everypath_protocol::time::{Now, UnixTime};
+use everypath_protocol::time::{MonoTime, Now, Span};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -108,9 +108,11 @@ fn batches(mesh: &Mesh, arguments: &Arguments, seed: u64) -> anyhow::Result<Vec<
     for (member, mut source) in members.iter().zip(fleet(&ids, arguments.agents - 1, seed)) {
         let mut stream = Vec::with_capacity(rounds);
         for round in (0..rounds as u64).rev() {
-            let end = UnixTime(now.0).minus(everypath_protocol::time::Span(WINDOW.0 * round));
-            let blocks = source.round(end, Now::default().mono);
-            stream.push(people::batch(mesh, member, blocks, now, Now { wall: now, ..Now::default() })?);
+            let end = now.minus(Span(WINDOW.0 * round));
+            // Whoever reads times trusts the monotonic clock: both clocks say the same of the past.
+            let last = WINDOW.0 * rounds as u64;
+            let blocks = source.round(end, MonoTime(last - WINDOW.0 * round));
+            stream.push(people::batch(mesh, member, blocks, now, Now { wall: now, mono: MonoTime(last) })?);
         }
         streams.push(stream);
     }

@@ -14,7 +14,7 @@ use aggregator_core::series::Question;
 use anyhow::Context as _;
 use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::id::{AgentId, mix64};
-use everypath_protocol::time::{Now, Span, UnixTime};
+use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 use everypath_protocol::window::ProbeKind;
 use serde_json::{Map, Value};
 
@@ -94,9 +94,11 @@ async fn fill(opened: &Opened, agents: usize, hours: u64) -> anyhow::Result<(Vec
     let sending = members.iter().zip(fleet(&ids, agents - 1, 3)).map(|(member, mut source)| async move {
         let (mut blocks, mut rows) = (Vec::new(), 0);
         for round in (0..rounds).rev() {
-            blocks.extend(source.round(end.minus(Span(WINDOW.0 * round)), Now::default().mono));
+            // Whoever reads times trusts the monotonic clock: both clocks say the same of the past.
+            let written = MonoTime(WINDOW.0 * (rounds - round));
+            blocks.extend(source.round(end.minus(Span(WINDOW.0 * round)), written));
             if blocks.len() >= ROUNDS_PER_BATCH || round == 0 {
-                let sent = Now { wall: end, ..Now::default() };
+                let sent = Now { wall: end, mono: MonoTime(WINDOW.0 * rounds) };
                 let batch = people::batch(mesh, member, std::mem::take(&mut blocks), end, sent)?;
                 rows += store.ingest(batch).await?.rows;
             }
