@@ -15,6 +15,7 @@ pub mod files;
 pub mod guard;
 pub mod hub;
 pub mod jobs;
+pub mod lock;
 pub mod mesh;
 pub mod place;
 pub mod random;

@@ -133,3 +133,22 @@ fn the_template_is_a_configuration() {
     let output = aggregator().args(["config", "check", "--config"]).arg(&file).output().expect("started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
+
+/// A second one on the same folder started, wrote its own addresses over those of the first, and tokens led to it.
+#[test]
+fn a_second_one_on_the_same_folder_says_who_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data_dir = folder.path().join("data");
+    let first = serve(&data_dir);
+    let addresses = || std::fs::read(data_dir.join("addresses.json")).expect("there");
+    let before = addresses();
+    let second = run(&["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"], &data_dir);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(2), "{said}");
+    let holder = format!("another aggregator (process {})", first.child.id());
+    assert!(said.contains(&holder) && said.contains(&data_dir.display().to_string()), "{said}");
+    assert!(addresses() == before && second.stdout.is_empty());
+    drop(first);
+    // However the first one ended: nothing is to be deleted by hand.
+    serve(&data_dir);
+}
