@@ -12,7 +12,7 @@ pub use sqlite::SqliteStore;
 pub use types::{
     AgentRow, ApiToken, Batch, Description, IngestError, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease,
     LoginLimits, Maintained, MatrixState, PairQuery, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SessionRow,
-    StoreError, StreamRows, UserRow,
+    StoreError, StreamRows, UNKNOWN_TARGETS_MAX, UserRow,
 };
 
 use crate::guard::Role;

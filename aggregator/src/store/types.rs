@@ -42,6 +42,10 @@ pub enum StoreError {
     Damaged(&'static str),
 }
 
+/// Most targets that one member may name without anybody having introduced them. Each takes a row for ever, and a member can make
+/// up any number; honest ones are those that joined by another issuer and have not reported yet.
+pub const UNKNOWN_TARGETS_MAX: u64 = 1_024;
+
 /// Why a batch was not stored.
 #[derive(Debug, thiserror::Error)]
 pub enum IngestError {
@@ -51,6 +55,9 @@ pub enum IngestError {
     /// The database can never store one of its records; the agent finds out which.
     #[error("a record cannot be stored: {0}")]
     Unstorable(String),
+    /// It would make more than [`UNKNOWN_TARGETS_MAX`] rows for targets that nobody introduced; the agent finds out which.
+    #[error("the sender names more than {UNKNOWN_TARGETS_MAX} targets that are no members")]
+    UnknownTargets,
     /// The store cannot answer.
     #[error(transparent)]
     Store(#[from] StoreError),

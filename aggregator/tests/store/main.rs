@@ -11,6 +11,8 @@ mod lease;
 mod postgres;
 mod rungs;
 mod schema;
+mod sqlite;
+mod strangers;
 mod sums;
 mod upkeep;
 mod world;
@@ -72,6 +74,7 @@ on_every_rung! {
     settings_have_versions: upkeep::settings_have_versions;
     the_first_secret_stays: upkeep::the_first_secret_stays;
     a_store_says_what_it_is: upkeep::a_store_says_what_it_is;
+    nobody_fills_the_database_with_made_up_targets: strangers::nobody_fills_the_database_with_made_up_targets;
     doing_it_again_changes_nothing: schema::doing_it_again_changes_nothing;
     every_rung_sums_alike: differential::every_rung_sums_alike;
 }

@@ -4,10 +4,11 @@ use crate::common::{T0, TestAgent, block, window};
 use crate::rungs::{Place, connect, run};
 use crate::world::{TARGET, World, any_window, any_windows, numbers, records, roll_up_all, take_lease};
 use aggregator::store::{Batch, IngestError, JoinTokenRow, Keep, Redeemed, Redemption, ReplicaId, Store, StoreError};
+use aggregator_core::follow::Follower;
 use everypath_protocol::id::{AgentId, Seq, mix64};
 use everypath_protocol::record::Record;
 use everypath_protocol::sign::Signer as _;
-use everypath_protocol::time::Span;
+use everypath_protocol::time::{MonoTime, Span};
 use everypath_protocol::token::{TokenId, TokenKey};
 use sqlx::Connection as _;
 use std::time::Duration;
@@ -367,6 +368,38 @@ async fn a_database_that_came_from_another_server_goes_on_with_its_sums() {
         let both = "update journal set xid = case when id = (select min(id) from journal) then '8999999999' \
                     else '9000000001' end::xid8; update rollup_cursor set xid = '9000000000', id = 1";
         assert_eq!(added_after(place, both).await, (10, 0), "both came there, and one was summed");
+    })
+    .await;
+}
+
+/// A replica began at the newest entry that it saw. One that was under way below it then became visible and was never read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_under_way_when_a_replica_begins_is_told_to_it() {
+    on_postgres(async |place| {
+        let (store, world) = (place.open().await, World::new());
+        let agent = world.agent(1);
+        let batch = |first| {
+            let windows = any_windows(first, 5, TARGET, Span::seconds(900));
+            world.batch(&agent, vec![block(1, first, records(&windows))])
+        };
+        store.ingest(batch(1)).await.expect("in order");
+        let mut connection = connect(place.url()).await;
+        let mut slow = connection.begin().await.expect("begun");
+        let copy = "insert into journal (origin, source, received_at, windows, body) \
+                    select origin, source, received_at, windows, body from journal limit 1";
+        sqlx::query(copy).execute(&mut *slow).await.expect("inserted");
+        store.ingest(batch(6)).await.expect("in order");
+        let reader = ReplicaId(77);
+        let mut follower = Follower::new(store.journal_head().await.expect("readable"));
+        let mut poll = async || {
+            let entries = store.journal(follower.through(), follower.holes(), reader).await.expect("readable");
+            follower.take(MonoTime(0), entries.iter().map(|entry| entry.id).collect())
+        };
+        let before = poll().await;
+        slow.commit().await.expect("committed");
+        assert_eq!((before, poll().await), (vec![1, 3], vec![2]));
+        connection.close().await.expect("closed");
+        store.close().await;
     })
     .await;
 }

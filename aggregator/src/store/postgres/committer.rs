@@ -195,7 +195,7 @@ impl Desk {
     fn answer(&mut self, item: Item, outcome: ingest::Outcome) {
         let outcome = outcome
             .map(|stored| Ingested { is_new_agent: self.unannounced.remove(&item.batch.header.agent), ..stored });
-        let _ = item.answer.send(outcome.map_err(IngestError::Refused));
+        let _ = item.answer.send(outcome);
     }
 
     async fn try_group(&mut self, group: &[Item]) -> Tried {
@@ -208,6 +208,7 @@ impl Desk {
                 }
                 Ok(Ok(outcomes)) => return Tried::Stored(outcomes),
                 Ok(Err(Stop::Again)) => continue,
+                Ok(Err(Stop::Unstorable(why))) => return Tried::Unstorable(why),
                 Ok(Err(Stop::NoPartition(wanted))) => match self.make_room(&wanted).await {
                     Ok(()) => continue,
                     Err(error) => error,

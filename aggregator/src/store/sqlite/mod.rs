@@ -7,6 +7,7 @@ mod agents;
 mod blocks;
 mod codes;
 mod describe;
+mod failure;
 mod ingest;
 mod keys;
 mod lease;
