@@ -11,6 +11,7 @@ pub mod audit;
 pub mod auth;
 pub mod clock;
 pub mod config;
+pub mod doubt;
 pub mod files;
 pub mod guard;
 pub mod hub;

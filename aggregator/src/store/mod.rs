@@ -263,6 +263,17 @@ impl Store {
         each!(self, store => store.describe().await)
     }
 
+    /// What time it is by the clock of a database server; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn clock(&self) -> Result<Option<UnixTime>, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(store) => store.clock().await.map(Some),
+        }
+    }
+
     /// When the newest batch came.
     ///
     /// # Errors

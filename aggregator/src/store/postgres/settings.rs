@@ -34,6 +34,13 @@ impl PgStore {
         Ok(done.rows_affected() == 1)
     }
 
+    /// What time it is there.
+    pub(in crate::store) async fn clock(&self) -> Result<UnixTime, StoreError> {
+        let select = sqlx::query_scalar("select clock_timestamp()");
+        let Time(now) = select.fetch_one(self.pool()).await.doing("asking for the time")?;
+        Ok(now)
+    }
+
     pub(in crate::store) async fn secret(&self, name: &'static str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {
         let insert = "insert into secret (name, sealed) values ($1, $2) on conflict (name) do nothing";
         sqlx::query(insert).bind(name).bind(sealed).execute(self.pool()).await.doing("keeping a secret")?;
