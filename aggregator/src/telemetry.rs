@@ -31,6 +31,8 @@ pub struct Metrics {
     pub rows_followed: IntCounter,
     /// Numbers of the journal that are not visible yet.
     pub journal_holes: IntGauge,
+    /// Questions about a pair that would have read too many rows.
+    pub series_refused: IntCounter,
     /// 1 while nothing old is deleted, because the clock may be wrong.
     pub clock_doubted: IntGauge,
     /// 1 while this replica does the jobs.
@@ -62,6 +64,7 @@ impl Metrics {
             buckets_written: counter("rollup_buckets_total", "Sums written."),
             rows_followed: counter("followed_rows_total", "Records of other replicas shown here."),
             journal_holes: gauge("journal_holes", "Numbers of the journal that are not visible yet."),
+            series_refused: counter("series_refused_total", "Questions about a pair that ask for too many rows."),
             clock_doubted: gauge("clock_doubted", "1 while nothing is deleted because the clock may be wrong."),
             is_leader: gauge("is_leader", "1 while this replica does the jobs."),
             job_failures: counters("job_failures_total", "Background jobs that failed.", "job"),

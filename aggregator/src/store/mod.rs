@@ -11,8 +11,8 @@ pub use postgres::{PgOptions, PgStore};
 pub use sqlite::SqliteStore;
 pub use types::{
     AgentRow, ApiToken, Batch, Description, IngestError, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease,
-    LoginLimits, Maintained, MatrixState, PairQuery, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SessionRow,
-    StoreError, StreamRows, UNKNOWN_TARGETS_MAX, UserRow,
+    LoginLimits, Maintained, MatrixState, PairQuery, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesError,
+    SeriesQuery, SeriesRows, SessionRow, StoreError, StreamRows, UNKNOWN_TARGETS_MAX, UserRow,
 };
 
 use crate::guard::Role;
@@ -170,7 +170,15 @@ impl Store {
         each!(self, store => store.roll_up(lease).await)
     }
 
-    /// The rows of a pair in order of time, windows as sums of one.
+    /// A pair over time: from the samples, or from the sums and what is not in them yet, each sample once.
+    ///
+    /// # Errors
+    /// [`SeriesError`].
+    pub async fn series(&self, query: SeriesQuery) -> Result<SeriesRows, SeriesError> {
+        each!(self, store => store.series(query).await)
+    }
+
+    /// All rows of a pair from one table in order of time, windows as sums of one. Holds them all: for tests and measurements.
     ///
     /// # Errors
     /// [`StoreError`].

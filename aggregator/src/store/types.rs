@@ -3,7 +3,8 @@
 use crate::guard::Role;
 use aggregator_core::admit::Refusal;
 use aggregator_core::matrix::SavedCell;
-use aggregator_core::series::Source;
+use aggregator_core::rollup::Bucket;
+use aggregator_core::series::{Question, Source, TooManyRows};
 use everypath_protocol::batch::BatchHeader;
 use everypath_protocol::block::Block;
 use everypath_protocol::id::{AgentId, Epoch, Seq};
@@ -166,6 +167,39 @@ pub struct PairQuery {
     pub from: UnixTime,
     /// First moment that is not wanted.
     pub to: UnixTime,
+}
+
+/// A pair over time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeriesQuery {
+    /// Who measured.
+    pub source: AgentId,
+    /// Who was measured.
+    pub target: AgentId,
+    /// How.
+    pub kind: ProbeKind,
+    /// When, and in which steps.
+    pub question: Question,
+}
+
+/// The answer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SeriesRows {
+    /// Ascending; a step without a measurement has none.
+    pub points: Vec<(UnixTime, Bucket)>,
+    /// What was read. Behind a rollup the samples, if some were not in it yet.
+    pub sources: Vec<Source>,
+}
+
+/// Why there is no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum SeriesError {
+    /// Reading went on only so far.
+    #[error(transparent)]
+    TooManyRows(#[from] TooManyRows),
+    /// The store cannot answer.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// How long each kind of row is kept.

@@ -64,6 +64,7 @@ macro_rules! on_every_rung {
 on_every_rung! {
     the_contract: contract::contract;
     sums_are_those_of_the_samples: sums::sums_are_those_of_the_samples;
+    what_is_not_summed_yet_is_added: sums::what_is_not_summed_yet_is_added;
     nothing_is_added_twice: sums::nothing_is_added_twice;
     a_lease_is_held_by_one: lease::a_lease_is_held_by_one;
     who_lost_the_lease_does_nothing: lease::who_lost_the_lease_does_nothing;

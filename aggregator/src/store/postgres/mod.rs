@@ -26,6 +26,7 @@ mod reconcile;
 mod retention;
 mod rollup;
 mod schema;
+mod series;
 mod settings;
 mod streams;
 mod tokens;

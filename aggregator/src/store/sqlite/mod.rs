@@ -15,6 +15,7 @@ mod matrix;
 mod pair;
 mod people;
 mod rollup;
+mod series;
 mod streams;
 mod tokens;
 mod upkeep;
