@@ -29,4 +29,5 @@ pub mod store;
 pub mod telemetry;
 pub mod tls;
 pub mod tokens;
+pub mod watch;
 pub mod web;

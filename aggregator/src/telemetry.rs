@@ -31,6 +31,10 @@ pub struct Metrics {
     pub rows_followed: IntCounter,
     /// Numbers of the journal that are not visible yet.
     pub journal_holes: IntGauge,
+    /// Age of the first sample that is not in the sums yet.
+    pub unsummed_seconds: IntGauge,
+    /// How long this replica has not seen anybody do the jobs.
+    pub unled_seconds: IntGauge,
     /// Questions about a pair that would have read too many rows.
     pub series_refused: IntCounter,
     /// 1 while nothing old is deleted, because the clock may be wrong.
@@ -64,6 +68,8 @@ impl Metrics {
             buckets_written: counter("rollup_buckets_total", "Sums written."),
             rows_followed: counter("followed_rows_total", "Records of other replicas shown here."),
             journal_holes: gauge("journal_holes", "Numbers of the journal that are not visible yet."),
+            unsummed_seconds: gauge("unsummed_seconds", "Age of the first sample that is not in the sums yet."),
+            unled_seconds: gauge("unled_seconds", "How long this replica has not seen anybody do the jobs."),
             series_refused: counter("series_refused_total", "Questions about a pair that ask for too many rows."),
             clock_doubted: gauge("clock_doubted", "1 while nothing is deleted because the clock may be wrong."),
             is_leader: gauge("is_leader", "1 while this replica does the jobs."),

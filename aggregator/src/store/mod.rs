@@ -12,7 +12,7 @@ pub use sqlite::SqliteStore;
 pub use types::{
     AgentRow, ApiToken, Batch, Description, IngestError, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease,
     LoginLimits, Maintained, MatrixState, PairQuery, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesError,
-    SeriesQuery, SeriesRows, SessionRow, StoreError, StreamRows, UNKNOWN_TARGETS_MAX, UserRow,
+    SeriesQuery, SeriesRows, SessionRow, StoreError, StreamRows, UNKNOWN_TARGETS_MAX, Unsummed, UserRow,
 };
 
 use crate::guard::Role;
@@ -168,6 +168,14 @@ impl Store {
     /// [`StoreError`].
     pub async fn roll_up(&self, lease: Lease) -> Result<RolledUp, StoreError> {
         each!(self, store => store.roll_up(lease).await)
+    }
+
+    /// The first of what is not in the sums yet; nothing if all is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unsummed(&self) -> Result<Option<Unsummed>, StoreError> {
+        each!(self, store => store.unsummed().await)
     }
 
     /// A pair over time: from the samples, or from the sums and what is not in them yet, each sample once.

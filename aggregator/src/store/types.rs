@@ -152,6 +152,15 @@ pub struct RolledUp {
     pub has_more: bool,
 }
 
+/// What waits for the sums.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unsummed {
+    /// When the first of it came.
+    pub since: UnixTime,
+    /// Whose transaction it may be waiting for, as a sentence; nothing where nobody can be in the way.
+    pub behind: Option<String>,
+}
+
 /// Which rows of a pair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PairQuery {

@@ -5,11 +5,12 @@ use crate::world::World;
 use aggregator::clock::Clock;
 use aggregator::guard::Role;
 use aggregator::jobs;
+use aggregator::watch;
 use axum::http::Method;
 use everypath_protocol::codec;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::Span;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 const TARGET: AgentId = AgentId([9; 32]);
 
@@ -128,4 +129,31 @@ async fn nothing_is_deleted_by_a_wrong_clock_after_a_restart_either() {
     assert_eq!(put.status, 200, "{put:?}");
     delete_old(&world).await;
     assert_eq!((kept(&world, &agent).await, world.app.metrics.clock_doubted.get()), (2, 0), "confirmed");
+}
+
+async fn warnings(world: &World) -> Vec<String> {
+    let said = Mutex::new(Vec::new());
+    let looked =
+        watch::look(&world.app, |what| said.lock().expect("nobody panics with it").push(what.to_owned())).await;
+    looked.expect("readable");
+    said.into_inner().expect("nobody panics with it")
+}
+
+#[tokio::test]
+async fn sums_that_stand_still_and_jobs_that_nobody_does_are_told() {
+    let world = World::new().await;
+    world.lead().await;
+    world.ingest(&world.agent(1), &[block(1, 1, vec![window(TARGET, T0, Some(5)); 3])]).await;
+    assert_eq!(warnings(&world).await, Vec::<String>::new());
+    world.clock.advance(Span::seconds(301));
+    let said = warnings(&world).await;
+    assert!(
+        said.len() == 2 && said[0].starts_with("for 301 s") && said[1].starts_with("what came 301 s ago"),
+        "{said:?}"
+    );
+    assert_eq!((world.app.metrics.unled_seconds.get(), world.app.metrics.unsummed_seconds.get()), (301, 301));
+    world.lead().await;
+    jobs::roll_up(&world.app).await.expect("rolled up");
+    assert_eq!(warnings(&world).await, Vec::<String>::new());
+    assert_eq!((world.app.metrics.unled_seconds.get(), world.app.metrics.unsummed_seconds.get()), (0, 0));
 }

@@ -403,3 +403,28 @@ async fn what_is_under_way_when_a_replica_begins_is_told_to_it() {
     })
     .await;
 }
+
+/// Somebody's transaction, left open on the same server, held up all sums without a word.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_holds_up_the_sums_is_named() {
+    on_postgres(async |place| {
+        let (store, world) = (place.open().await, World::new());
+        let lease = take_lease(&store, 1).await;
+        assert_eq!(store.unsummed().await.expect("readable"), None);
+        let mut connection = connect(place.url()).await;
+        let mut open = connection.begin().await.expect("begun");
+        sqlx::query("select pg_current_xact_id()").execute(&mut *open).await.expect("answered");
+        let windows = any_windows(1, 5, TARGET, Span::seconds(900));
+        store.ingest(world.batch(&world.agent(1), vec![block(1, 1, records(&windows))])).await.expect("in order");
+        assert_eq!(store.roll_up(lease).await.expect("nothing to do").samples, 0);
+        let unsummed = store.unsummed().await.expect("readable").expect("some");
+        assert_eq!(unsummed.since, T0);
+        assert!(unsummed.behind.is_some_and(|who| who.contains("of process")), "whoever is the oldest on this server");
+        open.rollback().await.expect("undone");
+        connection.close().await.expect("closed");
+        roll_up_all(&store, lease).await;
+        assert_eq!(store.unsummed().await.expect("readable"), None);
+        store.close().await;
+    })
+    .await;
+}

@@ -30,6 +30,7 @@ mod series;
 mod settings;
 mod streams;
 mod tokens;
+mod unsummed;
 
 pub use connect::PgOptions;
 
