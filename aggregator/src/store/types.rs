@@ -364,6 +364,8 @@ pub struct StreamRows {
     pub cursor: Seq,
     /// Samples up to here may have been deleted because of their age.
     pub expired: Seq,
+    /// How many samples and events were deleted because of their age; nothing where that was not counted from the beginning.
+    pub expired_rows: Option<u64>,
     /// The number of every sample and event, ascending; a number that was stored twice is here twice.
     pub rows: Vec<Seq>,
     /// Ranges that the agent gave up, ascending.
