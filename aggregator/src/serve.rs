@@ -66,6 +66,7 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
     let background = async {
         let ending = async {
             stop.cancelled().await;
+            tracing::info!("asked to end: draining, what is under way is finished");
             // Load balancers and live pages go elsewhere; what is under way is finished.
             app.draining.cancel();
             // Where others can take over, they are given the time to: requests are still answered, with the word to go elsewhere.
@@ -101,6 +102,7 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
         tracing::warn!(%error, "the lease was not given back; another replica waits until it ends by itself");
     }
     app.store.close().await;
+    tracing::info!("done");
     result
 }
 

@@ -1,6 +1,7 @@
 //! Logs and metrics. Every metric is named here and nowhere else.
 
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 /// The counters of this process.
@@ -110,5 +111,10 @@ pub fn init_logs(filter: Option<&str>) {
         filter.map_or_else(|| EnvFilter::try_from_default_env().ok(), |filter| EnvFilter::try_new(filter).ok());
     let filter = chosen.unwrap_or_else(|| EnvFilter::new("info"));
     // In tests several may try; the first one wins.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Files and journals keep what colours are written with.
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+        .try_init();
 }

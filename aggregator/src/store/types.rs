@@ -31,16 +31,27 @@ pub enum StoreError {
     #[error("another replica does this by now")]
     LeaseLost,
     /// The database refused. What was begun is undone.
-    #[error("the database failed while {doing}: {cause}")]
+    #[error("the database failed while {doing}: {}", words(cause))]
     Database {
         /// What was being done.
         doing: &'static str,
         /// What the database said; told above, and so not as a source that would be told again.
         cause: sqlx::Error,
     },
+    /// No connection can be made, or not with this address.
+    #[error("{0}")]
+    Unreachable(String),
+    /// The schema of the database is not one for this program.
+    #[error("the database cannot be used: {0}")]
+    Unfit(String),
     /// The database holds something that cannot be.
     #[error("the database holds {0} that cannot be read; was it changed by hand or by a newer version?")]
     Damaged(&'static str),
+}
+
+/// What the database said. sqlx adds the line of the server's own source.
+pub(super) fn words(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), |said| said.message().to_owned())
 }
 
 /// Most targets that one member may name without anybody having introduced them. Each takes a row for ever, and a member can make

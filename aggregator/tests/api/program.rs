@@ -28,9 +28,13 @@ impl Drop for Running {
 
 /// Starts one and waits until it has said where it is.
 fn serve(data_dir: &Path) -> Running {
+    start(data_dir, Stdio::inherit())
+}
+
+fn start(data_dir: &Path, stderr: Stdio) -> Running {
     let mut command = aggregator();
     command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+    let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("started");
     let mut welcome = String::new();
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     // An empty line ends the addresses; what may follow is of the first start alone.
@@ -151,4 +155,48 @@ fn a_second_one_on_the_same_folder_says_who_is_there() {
     drop(first);
     // However the first one ended: nothing is to be deleted by hand.
     serve(&data_dir);
+}
+
+/// The key was read after the database had been migrated, and `config check` did not look at it.
+#[test]
+fn a_key_file_is_looked_at_before_the_database() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.toml");
+    let key = folder.path().join("seal.key");
+    let text = format!("[database]\nurl = \"postgres://127.0.0.1:1/x\"\nkey_file = \"{}\"\n", key.display());
+    std::fs::write(&file, text).expect("written");
+    let said = |arguments: &[&str]| {
+        let output = aggregator().args(arguments).arg("--config").arg(&file).output().expect("started");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let data_dir = folder.path().join("data").display().to_string();
+    let commands = [vec!["config", "check"], vec!["serve", "--data-dir", &data_dir]];
+    for command in &commands {
+        let (code, text) = said(command);
+        assert!(code == Some(2) && text.contains("seal.key") && text.contains("aggregator keygen"), "{text}");
+    }
+    std::fs::write(&key, "not a key").expect("written");
+    for command in &commands {
+        let (code, text) = said(command);
+        assert!(code == Some(2) && text.contains("does not hold 64 hexadecimal digits"), "{text}");
+    }
+    std::fs::remove_file(&key).expect("removed");
+    let made = aggregator().current_dir(folder.path()).args(["keygen", "seal.key"]).output().expect("started");
+    assert!(made.status.success(), "a name alone: {}", String::from_utf8_lossy(&made.stderr));
+    assert_eq!(said(&commands[0]).0, Some(0));
+    let (code, text) = said(&commands[1]);
+    assert!(code == Some(2) && text.contains("127.0.0.1:1"), "{text}");
+}
+
+#[test]
+fn it_says_when_it_drains_and_when_it_is_done_without_colours() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut running = start(folder.path(), Stdio::piped());
+    let ended = Command::new("kill").args(["-TERM", &running.child.id().to_string()]).status().expect("started");
+    assert!(ended.success());
+    let mut said = String::new();
+    let mut stderr = running.child.stderr.take().expect("piped");
+    std::io::Read::read_to_string(&mut stderr, &mut said).expect("text");
+    assert_eq!(running.child.wait().expect("ended").code(), Some(0), "{said}");
+    assert!(said.contains("draining") && said.trim_end().ends_with("done") && !said.contains('\u{1b}'), "{said}");
 }

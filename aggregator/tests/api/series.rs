@@ -183,6 +183,10 @@ async fn how_long_things_are_kept_can_be_changed_by_an_admin_and_by_one_at_a_tim
         detail.contains("`samples_s` must be at least 3600") && detail.contains("at least as long as finer"),
         "{detail}"
     );
+    let part = put(&json!({"samples_s": 7_200})).await;
+    assert_eq!(part.problem(), (400, "unreadable_json".into()));
+    let detail = part.json()["detail"].as_str().expect("a detail").to_owned();
+    assert!(detail.contains("missing field") && detail.contains("all six fields, `version`"), "{detail}");
     world.lead().await;
     jobs::roll_up(&world.app).await.expect("rolled up");
     world.app.retention.run(&world.app).await.expect("run");
