@@ -16,6 +16,7 @@ pub use types::{
 };
 
 use crate::guard::Role;
+use crate::lock::DataLock;
 use aggregator_core::rollup::Bucket;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::{Span, UnixTime};
@@ -86,7 +87,14 @@ impl Store {
             SqliteStore::exists_in(data_dir),
             "there is no database of an aggregator in {folder}; has `aggregator serve` run there?"
         );
-        Self::open_sqlite(data_dir).await.with_context(|| format!("while opening the database in {folder}"))
+        let opening = || format!("while opening the database in {folder}");
+        // A program that is newer than the running one must not change the schema under it.
+        let is_current = SqliteStore::is_current(data_dir).await.with_context(opening)?;
+        let _lock = (!is_current)
+            .then(|| DataLock::take(data_dir))
+            .transpose()
+            .with_context(|| format!("the database in {folder} is of an older version and in use"))?;
+        Self::open_sqlite(data_dir).await.with_context(opening)
     }
 
     /// Stores what of a batch is new, exactly once, and returns when it is on disk.

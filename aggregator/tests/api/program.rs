@@ -1,6 +1,7 @@
 //! The program itself: started, killed, started again; and what it says when it cannot start.
 
 use everypath_protocol::token::JoinToken;
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -199,4 +200,22 @@ fn it_says_when_it_drains_and_when_it_is_done_without_colours() {
     std::io::Read::read_to_string(&mut stderr, &mut said).expect("text");
     assert_eq!(running.child.wait().expect("ended").code(), Some(0), "{said}");
     assert!(said.contains("draining") && said.trim_end().ends_with("done") && !said.contains('\u{1b}'), "{said}");
+}
+
+/// A newer `aggregator token create` changed the schema under the older program that was running.
+#[tokio::test]
+async fn the_schema_is_not_changed_under_a_running_aggregator() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = serve(folder.path());
+    let file = format!("sqlite://{}", folder.path().join("everypath.sqlite").display());
+    let mut connection = SqliteConnection::connect(&file).await.expect("opened");
+    // As an older program leaves it.
+    let older = "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)";
+    connection.execute(older).await.expect("changed");
+    connection.close().await.expect("closed");
+    let made = run(&["api-token", "create", "--name", "x"], folder.path());
+    let said = String::from_utf8_lossy(&made.stderr).into_owned();
+    assert_eq!(made.status.code(), Some(2));
+    let holder = format!("another aggregator (process {})", running.child.id());
+    assert!(said.contains("older version and in use") && said.contains(&holder), "{said}");
 }

@@ -25,7 +25,7 @@ use crate::files;
 use crate::store::types::{Batch, IngestError, Ingested, JournalEntry, ReplicaId, StoreError};
 use futures::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -89,6 +89,25 @@ impl SqliteStore {
             walk: Arc::default(),
             replica: ReplicaId::draw(),
         })
+    }
+
+    /// Whether the schema of the database in `data_dir` has everything that this program knows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_current(data_dir: &Path) -> Result<bool, StoreError> {
+        const DOING: &str = "reading the version of its schema";
+        let options = SqliteConnectOptions::new().filename(data_dir.join(FILE)).busy_timeout(BUSY_TIMEOUT);
+        let mut connection = options.disable_statement_logging().connect().await.doing(DOING)?;
+        let made = "select exists (select 1 from sqlite_schema where name = '_sqlx_migrations')";
+        let newest = "select coalesce(max(version), 0) from _sqlx_migrations where success";
+        let newest: i64 = if sqlx::query_scalar(made).fetch_one(&mut connection).await.doing(DOING)? {
+            sqlx::query_scalar(newest).fetch_one(&mut connection).await.doing(DOING)?
+        } else {
+            0
+        };
+        connection.close().await.doing(DOING)?;
+        Ok(MIGRATIONS.iter().all(|migration| migration.version <= newest))
     }
 
     /// Whether there is a database in `data_dir`.
