@@ -3,6 +3,8 @@
 use crate::common::{T0, TestAgent, block, window};
 use crate::rungs::{Place, connect, run};
 use crate::world::{TARGET, World, any_window, any_windows, numbers, records, roll_up_all, take_lease};
+use aggregator::clock::Clock;
+use aggregator::doubt::Doubts;
 use aggregator::store::{Batch, IngestError, JoinTokenRow, Keep, Redeemed, Redemption, ReplicaId, Store, StoreError};
 use aggregator_core::follow::Follower;
 use everypath_protocol::id::{AgentId, Seq, mix64};
@@ -424,6 +426,25 @@ async fn who_holds_up_the_sums_is_named() {
         connection.close().await.expect("closed");
         roll_up_all(&store, lease).await;
         assert_eq!(store.unsummed().await.expect("readable"), None);
+        store.close().await;
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_clock_that_is_not_that_of_the_database_is_doubted() {
+    on_postgres(async |place| {
+        let store = place.open().await;
+        let own = Clock::system();
+        let now = own.now();
+        let doubts = Doubts::new(now, own.mono(), None);
+        assert_eq!(doubts.look(&store, &own, 0).await.expect("asked"), None);
+        for wrong in [now.plus(Span::seconds(7_200)), now.minus(Span::seconds(7_200))] {
+            let wrong = Clock::by_hand(wrong);
+            let doubts = Doubts::new(wrong.now(), wrong.mono(), None);
+            let why = doubts.look(&store, &wrong, 0).await.expect("asked");
+            assert!(why.as_ref().is_some_and(|why| why.contains("that of the database says")), "{why:?}");
+        }
         store.close().await;
     })
     .await;
