@@ -3,19 +3,31 @@
 //! The methods are coarse: one for each question that the rest of the program asks, answered in one transaction. A further
 //! database is a further variant; `tests/store_contract.rs` says what any of them must do.
 
+/// Passes a call on to whichever database there is.
+macro_rules! each {
+    ($store:expr, $inner:ident => $call:expr) => {
+        match $store {
+            Store::Sqlite($inner) => $call,
+            Store::Postgres($inner) => $call,
+        }
+    };
+}
+
+mod error;
+mod people;
 mod postgres;
 mod sqlite;
 mod types;
 
+pub use error::{IngestError, SeriesError, StoreError, UNKNOWN_TARGETS_MAX};
 pub use postgres::{PgOptions, PgStore};
 pub use sqlite::SqliteStore;
 pub use types::{
-    AgentRow, ApiToken, Batch, Description, IngestError, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease,
-    LoginLimits, Maintained, MatrixState, PairQuery, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesError,
-    SeriesQuery, SeriesRows, SessionRow, StoreError, StreamRows, UNKNOWN_TARGETS_MAX, Unsummed, UserRow,
+    AgentRow, ApiToken, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, LoginLimits,
+    Maintained, MatrixState, PairQuery, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows,
+    SessionRow, StreamRows, Unsummed, UserRow,
 };
 
-use crate::guard::Role;
 use crate::lock::DataLock;
 use aggregator_core::rollup::Bucket;
 use everypath_protocol::id::AgentId;
@@ -30,16 +42,6 @@ pub enum Store {
     Sqlite(SqliteStore),
     /// A server, which several aggregators may share.
     Postgres(PgStore),
-}
-
-/// Passes a call on to whichever database there is.
-macro_rules! each {
-    ($store:expr, $inner:ident => $call:expr) => {
-        match $store {
-            Store::Sqlite($inner) => $call,
-            Store::Postgres($inner) => $call,
-        }
-    };
 }
 
 impl Store {
@@ -312,101 +314,6 @@ impl Store {
     /// [`StoreError`].
     pub async fn streams(&self, agent: AgentId) -> Result<Vec<StreamRows>, StoreError> {
         each!(self, store => store.streams(agent).await)
-    }
-
-    /// Makes the first account. Returns whether there was none.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn create_first_user(&self, user: UserRow, now: UnixTime) -> Result<bool, StoreError> {
-        each!(self, store => store.create_first_user(user, now).await)
-    }
-
-    /// Whether anybody has an account.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn has_users(&self) -> Result<bool, StoreError> {
-        each!(self, store => store.has_users().await)
-    }
-
-    /// An account.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn user(&self, name: &str) -> Result<Option<UserRow>, StoreError> {
-        each!(self, store => store.user(name).await)
-    }
-
-    /// Counts an attempt to log in. If there were as many as `limits` allow it is not counted, and the time until the oldest of
-    /// them no longer counts is returned.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn begin_login(
-        &self,
-        account: &str,
-        address: &str,
-        now: UnixTime,
-        limits: LoginLimits,
-    ) -> Result<Option<Span>, StoreError> {
-        each!(self, store => store.begin_login(account, address, now, limits).await)
-    }
-
-    /// Forgets the attempts of an account from an address, and keeps a new session.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn create_session(&self, session: SessionRow, address: &str) -> Result<(), StoreError> {
-        each!(self, store => store.create_session(session, address).await)
-    }
-
-    /// A session by the hash of its secret.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn session(&self, hash: [u8; 32]) -> Result<Option<SessionRow>, StoreError> {
-        each!(self, store => store.session(hash).await)
-    }
-
-    /// Notes that a session is in use.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn touch_session(&self, hash: [u8; 32], now: UnixTime) -> Result<(), StoreError> {
-        each!(self, store => store.touch_session(hash, now).await)
-    }
-
-    /// Ends a session.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn delete_session(&self, hash: [u8; 32]) -> Result<(), StoreError> {
-        each!(self, store => store.delete_session(hash).await)
-    }
-
-    /// Deletes sessions and login attempts that no longer count.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn sweep_people(&self, seen_before: UnixTime, attempts_before: UnixTime) -> Result<(), StoreError> {
-        each!(self, store => store.sweep_people(seen_before, attempts_before).await)
-    }
-
-    /// Keeps an API token; one of the same name is replaced.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn create_api_token(&self, token: ApiToken, now: UnixTime) -> Result<(), StoreError> {
-        each!(self, store => store.create_api_token(token, now).await)
-    }
-
-    /// Name and role of an API token by its hash.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn api_token(&self, hash: [u8; 32]) -> Result<Option<(String, Role)>, StoreError> {
-        each!(self, store => store.api_token(hash).await)
     }
 
     /// Whether the database answers, and took what was written last.

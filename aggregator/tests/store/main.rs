@@ -7,6 +7,7 @@ mod common;
 mod contract;
 mod differential;
 mod follow;
+mod journal;
 mod lease;
 mod postgres;
 mod rungs;

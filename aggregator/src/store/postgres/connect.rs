@@ -1,7 +1,8 @@
 //! Connections, and what every session is told at its beginning.
 
 use super::failure::While;
-use crate::store::types::{ReplicaId, StoreError, words};
+use crate::store::error::{StoreError, words};
+use crate::store::types::ReplicaId;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Executor as _, PgConnection, PgPool};
 use std::str::FromStr as _;

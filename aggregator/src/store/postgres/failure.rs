@@ -1,6 +1,6 @@
 //! What an error of the database means for whoever asked.
 
-use crate::store::types::StoreError;
+use crate::store::error::StoreError;
 
 /// The name that PostgreSQL gave to the unique index over the names of agents.
 const AGENT_NAME: &str = "agent_name_key";

@@ -34,7 +34,8 @@ mod unsummed;
 
 pub use connect::PgOptions;
 
-use crate::store::types::{Batch, IngestError, Ingested, ReplicaId, StoreError};
+use crate::store::error::{IngestError, StoreError};
+use crate::store::types::{Batch, Ingested, ReplicaId};
 use committer::Committers;
 use failure::While;
 use keys::Keys;

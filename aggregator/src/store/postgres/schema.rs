@@ -7,7 +7,7 @@
 use super::connect;
 use super::failure::While;
 use super::reconcile;
-use crate::store::types::StoreError;
+use crate::store::error::StoreError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};

@@ -3,7 +3,7 @@
 use super::PgStore;
 use super::codes::Time;
 use super::failure::While;
-use crate::store::types::StoreError;
+use crate::store::error::StoreError;
 use everypath_protocol::time::UnixTime;
 
 impl PgStore {

@@ -3,7 +3,8 @@
 use super::PgStore;
 use super::codes::{self, count, seq, unsigned};
 use super::failure::While;
-use crate::store::types::{StoreError, StreamRows};
+use crate::store::error::StoreError;
+use crate::store::types::StreamRows;
 use everypath_protocol::id::AgentId;
 use sqlx::{Executor as _, Row as _};
 

@@ -4,7 +4,8 @@
 use super::PgStore;
 use super::codes::Time;
 use super::failure::While;
-use crate::store::types::{StoreError, Unsummed};
+use crate::store::error::StoreError;
+use crate::store::types::Unsummed;
 use sqlx::PgConnection;
 
 const DOING: &str = "looking for what is not in the sums";

@@ -3,7 +3,8 @@
 use super::blocks::{self, SampleBlock};
 use super::codes::{epoch_bytes, signed};
 use super::keys::Keys;
-use crate::store::types::{Batch, IngestError, Ingested, UNKNOWN_TARGETS_MAX};
+use crate::store::error::{IngestError, UNKNOWN_TARGETS_MAX};
+use crate::store::types::{Batch, Ingested};
 use aggregator_core::admit::{self, Admission, FLAG_CLOCK_UNKNOWN, Piece, Row, Tombstone};
 use aggregator_core::archive::ArchivedRow;
 use everypath_protocol::codec;

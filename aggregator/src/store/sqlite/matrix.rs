@@ -3,7 +3,8 @@
 use super::blocks;
 use super::codes::{self, count};
 use super::{SqliteStore, While};
-use crate::store::types::{LatestRow, MatrixState, SampleRow, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{LatestRow, MatrixState, SampleRow};
 use aggregator_core::admit::FLAG_CLOCK_UNKNOWN;
 use aggregator_core::matrix::SavedCell;
 use everypath_protocol::cell::{CellState, PackedCell};

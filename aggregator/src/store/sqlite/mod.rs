@@ -22,7 +22,8 @@ mod upkeep;
 mod writer;
 
 use crate::files;
-use crate::store::types::{Batch, IngestError, Ingested, JournalEntry, ReplicaId, StoreError};
+use crate::store::error::{IngestError, StoreError};
+use crate::store::types::{Batch, Ingested, JournalEntry, ReplicaId};
 use futures::future::BoxFuture;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};

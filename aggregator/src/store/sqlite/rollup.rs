@@ -3,7 +3,8 @@
 use super::blocks::rows_of;
 use super::codes::{count, signed, unsigned};
 use super::{SqliteStore, While, lease};
-use crate::store::types::{Lease, RolledUp, StoreError, Unsummed};
+use crate::store::error::StoreError;
+use crate::store::types::{Lease, RolledUp, Unsummed};
 use aggregator_core::rollup::{Additions, Bucket, Level, PairKey};
 use everypath_protocol::codec;
 use everypath_protocol::histogram::Histogram;

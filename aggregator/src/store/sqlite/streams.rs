@@ -3,7 +3,8 @@
 use super::blocks::unpack;
 use super::codes::{self, seq, unsigned};
 use super::{SqliteStore, While};
-use crate::store::types::{StoreError, StreamRows};
+use crate::store::error::StoreError;
+use crate::store::types::StreamRows;
 use everypath_protocol::id::{AgentId, Seq};
 use sqlx::Row as _;
 

@@ -2,7 +2,8 @@
 
 use super::blocks::{SampleBlock, rows_of};
 use super::{SqliteStore, While, lease};
-use crate::store::types::{Keep, Lease, Maintained, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{Keep, Lease, Maintained};
 use aggregator_core::rollup::Level;
 use everypath_protocol::sign::sha256;
 use everypath_protocol::time::{Span, UnixTime};
