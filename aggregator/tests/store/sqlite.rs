@@ -3,7 +3,7 @@
 use crate::common::block;
 use crate::rungs::Place;
 use crate::world::{TARGET, World, any_windows, records};
-use aggregator::store::IngestError;
+use aggregator::store::{IngestError, Store};
 use everypath_protocol::time::Span;
 use sqlx::{Connection as _, Executor as _, SqliteConnection};
 
@@ -35,4 +35,19 @@ async fn a_record_that_can_never_be_stored_hinders_nobody_else() {
     assert!(store.ping().await.is_ok(), "the database is well");
     assert_eq!(store.agents().await.expect("readable").len(), 38, "who was refused left no trace");
     store.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_of_a_newer_program_is_refused_with_what_to_do() {
+    let place = Place::sqlite();
+    place.open().await.close().await;
+    let Place::Sqlite(folder) = &place else { unreachable!("made above") };
+    let file = format!("sqlite://{}", folder.path().join("everypath.sqlite").display());
+    let mut connection = SqliteConnection::connect(&file).await.expect("opened");
+    let newer = "insert into _sqlx_migrations (version, description, success, checksum, execution_time) \
+                 values (9000, 'of a newer program', true, x'00', 1)";
+    connection.execute(newer).await.expect("changed");
+    connection.close().await.expect("closed");
+    let said = Store::open_sqlite(folder.path()).await.expect_err("refused").to_string();
+    assert!(said.contains("version 9000") && said.contains("install a newer one"), "{said}");
 }

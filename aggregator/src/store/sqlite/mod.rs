@@ -25,6 +25,7 @@ use crate::files;
 use crate::store::error::{IngestError, StoreError};
 use crate::store::types::{Batch, Ingested, JournalEntry, ReplicaId};
 use futures::future::BoxFuture;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use std::path::Path;
@@ -80,7 +81,14 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
         let mut connection = options.connect().await.doing("opening it")?;
-        MIGRATIONS.run(&mut connection).await.map_err(sqlx::Error::from).doing("bringing its schema up to date")?;
+        match MIGRATIONS.run(&mut connection).await {
+            Err(MigrateError::VersionMissing(version)) => {
+                return Err(StoreError::Unfit(format!(
+                    "its schema is of a newer program (version {version}), and this one does not know that; install a newer one"
+                )));
+            }
+            done => done.map_err(sqlx::Error::from).doing("bringing its schema up to date")?,
+        }
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_lazy_with(options.clone().pragma("query_only", "on"));
