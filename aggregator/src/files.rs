@@ -19,7 +19,8 @@ pub enum Reader {
 /// # Errors
 /// As the file system says.
 pub fn write_whole(path: &Path, content: &[u8], reader: Reader) -> io::Result<()> {
-    let folder = path.parent().unwrap_or_else(|| Path::new("."));
+    // The parent of a name alone is empty, and no folder.
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let mut temporary = tempfile::Builder::new().permissions(mode(reader)).tempfile_in(folder)?;
     temporary.write_all(content)?;
     temporary.as_file().sync_all()?;

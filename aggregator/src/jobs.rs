@@ -3,6 +3,7 @@
 use crate::app::{App, Shared};
 use crate::auth;
 use crate::store::StoreError;
+use crate::watch;
 use futures::future::BoxFuture;
 use std::time::Duration;
 use tokio::task::{JoinError, JoinSet};
@@ -20,6 +21,8 @@ const REFRESH_EVERY: Duration = Duration::from_secs(10);
 /// A pair's minute is written about twice: when it is half over, and when it is whole.
 const ROLL_UP_EVERY: Duration = Duration::from_secs(30);
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
+/// A warning is repeated as often.
+const WATCH_EVERY: Duration = Duration::from_secs(60);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// Steps of one run; what is left is done in the next.
 const STEPS_MAX: u32 = 1_000;
@@ -35,6 +38,7 @@ pub fn start(app: &Shared, stop: &CancellationToken) -> JoinSet<()> {
         (KEEP_LATEST_EVERY, "keep_latest", |app| Box::pin(async move { keep_latest(&app).await })),
         (ROLL_UP_EVERY, "roll_up", |app| Box::pin(async move { roll_up(&app).await })),
         (UPKEEP_EVERY, "upkeep", |app| Box::pin(async move { app.retention.run(&app).await })),
+        (WATCH_EVERY, "watch", |app| Box::pin(async move { watch::look(&app, |what| tracing::warn!("{what}")).await })),
         (SWEEP_EVERY, "sweep_people", |app| Box::pin(async move { sweep_people(&app).await })),
     ];
     // A file has one process on it, and that knows what it stored.

@@ -188,7 +188,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Status(arguments) => print(&database::status(&arguments).await?),
         Command::Openapi => print(&api::openapi::text()),
         Command::Config(ConfigCommand::Check { config }) => {
-            Config::load(&Sources::of_process(config.as_deref()))?;
+            let config = Config::load(&Sources::of_process(config.as_deref()))?;
+            if let Some(database) = &config.database {
+                seal::SealKey::read(&database.key_file).context("database.key_file")?;
+            }
             print("The configuration is valid.\n")
         }
         Command::Config(ConfigCommand::Template) => print(&SCHEMA.template()),

@@ -53,7 +53,9 @@ pub async fn open(config: &Config, may_make: bool) -> anyhow::Result<Store> {
             let options = PgOptions { migrate: database.migrate && may_make, ..options(database) };
             Store::open_postgres(&database.url, options).await.context("while opening the database of database.url")
         }
-        None if may_make => Store::open_sqlite(&config.data_dir).await.context("while opening the database"),
+        None if may_make => Store::open_sqlite(&config.data_dir)
+            .await
+            .with_context(|| format!("while opening the database in {}", config.data_dir.display())),
         None => Store::open_existing(&config.data_dir).await,
     }
 }

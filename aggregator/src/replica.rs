@@ -28,6 +28,8 @@ pub struct Replica {
     /// Between two polls; never locked across one.
     follower: Mutex<Follower>,
     refreshed_at: Mutex<Option<MonoTime>>,
+    /// When the database last said that somebody holds the lease; the first look is at the start.
+    led_at: Mutex<MonoTime>,
 }
 
 impl Replica {
@@ -38,6 +40,7 @@ impl Replica {
             lease: watch::Sender::new(None),
             follower: Mutex::new(Follower::new(head)),
             refreshed_at: Mutex::new(None),
+            led_at: Mutex::new(MonoTime(0)),
         }
     }
 
@@ -53,6 +56,10 @@ impl Replica {
     pub async fn renew(&self, app: &App) -> Result<(), StoreError> {
         let renewed = app.store.lease(ROLE, self.id, LEASE_LIFE).await;
         let lease = renewed.as_ref().ok().copied().flatten();
+        if renewed.is_ok() {
+            // It is this process or another one.
+            *self.led_at() = app.clock.mono();
+        }
         let before = self.lease.send_replace(lease);
         app.metrics.is_leader.set(i64::from(lease.is_some()));
         match (before, lease) {
@@ -64,6 +71,15 @@ impl Replica {
             (None, None) | (Some(_), Some(_)) => {}
         }
         renewed.map(drop)
+    }
+
+    /// How long this process has not seen anybody hold the lease.
+    pub fn unled(&self, now: MonoTime) -> Span {
+        now.since(*self.led_at())
+    }
+
+    fn led_at(&self) -> std::sync::MutexGuard<'_, MonoTime> {
+        self.led_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Gives the lease back at the end of the process.

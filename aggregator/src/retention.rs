@@ -1,19 +1,16 @@
-//! What is kept for how long, and when rather nothing is deleted: a wall clock that is wrong makes everything look old.
+//! What is kept for how long. A wall clock that is wrong makes everything look old: then rather nothing is deleted ([`Doubts`]).
 
 use crate::app::App;
-use crate::clock::{Clock, rfc3339};
+use crate::clock::Clock;
 use crate::config::Config;
+use crate::doubt::Doubts;
 use crate::store::{Keep, Store, StoreError};
-use everypath_protocol::time::{MonoTime, Span, UnixTime};
+use everypath_protocol::time::{Span, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Steps in one run; the next run goes on where this one ended.
 const STEPS_MAX: u32 = 1_000;
-/// Nothing is deleted while the wall clock is further than this from where it was at the start plus the time since.
-const STEP_MAX: Span = Span::seconds(3_600);
-/// Nothing is deleted by a process that began this long after anything came: rather is the clock wrong.
-const SILENCE_MAX: Span = Span::seconds(30 * 24 * 3_600);
 /// Runs between two warnings.
 const RUNS_PER_WARNING: u32 = 60;
 /// Under which the setting is kept.
@@ -109,32 +106,17 @@ pub async fn set(store: &Store, periods: &Periods, version: i64, now: UnixTime) 
     store.put_setting(SETTING, text, version, now).await
 }
 
-/// What is remembered from run to run.
+/// When old rows are dropped, from run to run.
 #[derive(Debug)]
 pub struct Retention {
-    wall: UnixTime,
-    mono: MonoTime,
-    newest_receipt: Option<UnixTime>,
+    doubts: Doubts,
     runs_skipped: AtomicU32,
 }
 
 impl Retention {
     /// At the start of the process; `newest_receipt` is from before.
     pub fn new(clock: &Clock, newest_receipt: Option<UnixTime>) -> Self {
-        Self { wall: clock.now(), mono: clock.mono(), newest_receipt, runs_skipped: AtomicU32::new(0) }
-    }
-
-    /// Why the wall clock is not believed.
-    fn doubt(&self, clock: &Clock) -> Option<String> {
-        let now = clock.now();
-        let expected = self.wall.plus(clock.mono().since(self.mono));
-        if now.since(expected).max(expected.since(now)) > STEP_MAX {
-            let (now, expected) = (rfc3339(now), rfc3339(expected));
-            return Some(format!("the clock says {now}, but by the time since the start it should be {expected}"));
-        }
-        let newest = self.newest_receipt.filter(|newest| self.wall.since(*newest) > SILENCE_MAX)?;
-        let (wall, newest) = (rfc3339(self.wall), rfc3339(newest));
-        Some(format!("the program started at {wall}, but what came last before that came at {newest}"))
+        Self { doubts: Doubts::new(clock.now(), clock.mono(), newest_receipt), runs_skipped: AtomicU32::new(0) }
     }
 
     /// Drops what is older than it is to be kept, if this replica leads.
@@ -145,17 +127,16 @@ impl Retention {
         if app.replica.lease().is_none() {
             return Ok(());
         }
-        if let Some(why) = self.doubt(&app.clock) {
+        let (periods, version) = current(&app.store, &app.config).await?;
+        let doubt = self.doubts.look(&app.store, &app.clock, version).await?;
+        app.metrics.clock_doubted.set(i64::from(doubt.is_some()));
+        if let Some(why) = doubt {
             if self.runs_skipped.fetch_add(1, Ordering::Relaxed).is_multiple_of(RUNS_PER_WARNING) {
-                tracing::warn!(
-                    why,
-                    "nothing old is deleted, because the clock may be wrong; if it is right, restart the aggregator"
-                );
+                tracing::warn!(why, "nothing old is deleted, because the clock may be wrong");
             }
             return Ok(());
         }
         self.runs_skipped.store(0, Ordering::Relaxed);
-        let (periods, _) = current(&app.store, &app.config).await?;
         for _ in 0..STEPS_MAX {
             let Some(lease) = app.replica.lease() else { return Ok(()) };
             let step = app.store.maintain(lease, periods.keep(), app.now()).await?;

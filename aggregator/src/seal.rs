@@ -95,11 +95,21 @@ impl SealKey {
 /// # Errors
 /// When the file is there already or cannot be written.
 pub fn make(path: &Path) -> anyhow::Result<()> {
+    let shown = path.display();
+    anyhow::ensure!(
+        !path.is_dir(),
+        "{shown} is a directory; name a file in it, such as {}",
+        path.join("seal.key").display()
+    );
     anyhow::ensure!(
         !path.exists(),
-        "{} is there already; what was sealed with the key in it can be opened with no other",
-        path.display()
+        "{shown} is there already and is never written over: what was sealed with the key in it can be opened with no other. Use \
+         it as it is, or name another file"
     );
+    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        let folder = folder.display();
+        anyhow::bail!("the directory {folder} does not exist; make it first: mkdir -p {folder}");
+    }
     let key: [u8; 32] = random::bytes();
     files::write_whole(path, format!("{}\n", hex(&key)).as_bytes(), Reader::Owner)
         .with_context(|| format!("while writing {}", path.display()))
@@ -140,6 +150,17 @@ mod tests {
         bytes[NONCE_LEN] ^= 1;
         assert_eq!(one.open("mesh", &bytes), None);
         assert_eq!(one.open("mesh", &[]), None);
+    }
+
+    #[test]
+    fn where_no_key_can_be_it_says_where_one_can() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let said = |path: &Path| format!("{:#}", make(path).expect_err("refused"));
+        let missing = folder.path().join("not/there");
+        assert!(said(&missing.join("k")).contains(&format!("make it first: mkdir -p {}", missing.display())));
+        assert!(said(folder.path()).contains("is a directory; name a file in it"));
+        std::fs::write(folder.path().join("k"), "x").expect("written");
+        assert!(said(&folder.path().join("k")).contains("Use it as it is, or name another file"));
     }
 
     #[test]

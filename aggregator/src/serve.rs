@@ -5,6 +5,7 @@ use crate::app::{App, Shared};
 use crate::auth::{self, Listener};
 use crate::clock::{Clock, rfc3339};
 use crate::config::Config;
+use crate::lock::DataLock;
 use crate::mesh::Mesh;
 use crate::place;
 use crate::seal::SealKey;
@@ -38,8 +39,12 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
     let data_dir = config.data_dir.clone();
     files::make_private_folder(&data_dir)
         .with_context(|| format!("while making the data directory {}", data_dir.display()))?;
+    // Before anything is written there.
+    let _lock = DataLock::take(&data_dir)?;
+    // Before the schema of a database is changed that this process cannot use.
+    let key = config.database.as_ref().map(|database| SealKey::read(&database.key_file)).transpose()?;
     let store = place::open(&config, true).await?;
-    let (mesh, tls) = keys(&config, &store).await?;
+    let (mesh, tls) = keys(&config, &store, key.as_ref()).await?;
     let https = listen(config.listen, "server.listen")?;
     let http = listen(config.http, "server.http")?;
     let bound = Bound {
@@ -61,6 +66,7 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
     let background = async {
         let ending = async {
             stop.cancelled().await;
+            tracing::info!("asked to end: draining, what is under way is finished");
             // Load balancers and live pages go elsewhere; what is under way is finished.
             app.draining.cancel();
             // Where others can take over, they are given the time to: requests are still answered, with the word to go elsewhere.
@@ -96,17 +102,17 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
         tracing::warn!(%error, "the lease was not given back; another replica waits until it ends by itself");
     }
     app.store.close().await;
+    tracing::info!("done");
     result
 }
 
 /// The mesh and the certificate: files of this data directory, or what all replicas on the database share.
-async fn keys(config: &Config, store: &Store) -> anyhow::Result<(Mesh, Tls)> {
+async fn keys(config: &Config, store: &Store, key: Option<&SealKey>) -> anyhow::Result<(Mesh, Tls)> {
     let (files, names) = (config.tls_files.as_ref(), certificate_names(config));
-    match &config.database {
-        Some(database) => {
-            let key = SealKey::read(&database.key_file)?;
-            let mesh = Mesh::shared(store, &key, &config.data_dir).await?;
-            Ok((mesh, Tls::shared(files, &config.data_dir, &names, store, &key).await?))
+    match key {
+        Some(key) => {
+            let mesh = Mesh::shared(store, key, &config.data_dir).await?;
+            Ok((mesh, Tls::shared(files, &config.data_dir, &names, store, key).await?))
         }
         None => Ok((Mesh::open_or_found(&config.data_dir)?, Tls::load(files, &config.data_dir, &names)?)),
     }

@@ -1,6 +1,7 @@
 //! Logs and metrics. Every metric is named here and nowhere else.
 
 use prometheus::{Encoder as _, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 
 /// The counters of this process.
@@ -31,6 +32,14 @@ pub struct Metrics {
     pub rows_followed: IntCounter,
     /// Numbers of the journal that are not visible yet.
     pub journal_holes: IntGauge,
+    /// Age of the first sample that is not in the sums yet.
+    pub unsummed_seconds: IntGauge,
+    /// How long this replica has not seen anybody do the jobs.
+    pub unled_seconds: IntGauge,
+    /// Questions about a pair that would have read too many rows.
+    pub series_refused: IntCounter,
+    /// 1 while nothing old is deleted, because the clock may be wrong.
+    pub clock_doubted: IntGauge,
     /// 1 while this replica does the jobs.
     pub is_leader: IntGauge,
     /// Background jobs that failed, by name.
@@ -60,6 +69,10 @@ impl Metrics {
             buckets_written: counter("rollup_buckets_total", "Sums written."),
             rows_followed: counter("followed_rows_total", "Records of other replicas shown here."),
             journal_holes: gauge("journal_holes", "Numbers of the journal that are not visible yet."),
+            unsummed_seconds: gauge("unsummed_seconds", "Age of the first sample that is not in the sums yet."),
+            unled_seconds: gauge("unled_seconds", "How long this replica has not seen anybody do the jobs."),
+            series_refused: counter("series_refused_total", "Questions about a pair that ask for too many rows."),
+            clock_doubted: gauge("clock_doubted", "1 while nothing is deleted because the clock may be wrong."),
             is_leader: gauge("is_leader", "1 while this replica does the jobs."),
             job_failures: counters("job_failures_total", "Background jobs that failed.", "job"),
             registry: registry.clone(),
@@ -98,5 +111,10 @@ pub fn init_logs(filter: Option<&str>) {
         filter.map_or_else(|| EnvFilter::try_from_default_env().ok(), |filter| EnvFilter::try_new(filter).ok());
     let filter = chosen.unwrap_or_else(|| EnvFilter::new("info"));
     // In tests several may try; the first one wins.
-    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).try_init();
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        // Files and journals keep what colours are written with.
+        .with_ansi(std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty()))
+        .try_init();
 }

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use everypath_protocol::batch::{BOOT_UNKNOWN, BatchHeader, RECORDS_MAX};
 use everypath_protocol::block::{Block, Content};
-use everypath_protocol::id::Seq;
+use everypath_protocol::id::{AgentId, Seq};
 use everypath_protocol::record::{DropReason, Record};
 use everypath_protocol::sign::sha256;
 use everypath_protocol::time::{Span, UnixTime};
@@ -62,6 +62,16 @@ pub struct Row {
     pub flags: u8,
     /// What was measured; keeps the agent's own time.
     pub record: Record,
+}
+
+impl Row {
+    /// Who was measured.
+    pub const fn target(&self) -> AgentId {
+        match &self.record {
+            Record::Window(window) => window.target,
+            Record::Flip(flip) => flip.target,
+        }
+    }
 }
 
 /// Numbers that will never come.

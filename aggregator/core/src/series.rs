@@ -9,6 +9,8 @@ use everypath_protocol::time::{Span, UnixTime};
 pub const POINTS_MAX: u64 = 10_000;
 /// Most windows that are read one by one: ten seconds each, this is more than a day.
 pub const SAMPLES_SPAN_MAX: Span = Span::seconds(26 * 3_600);
+/// Most rows that are read for one answer: what a pair has in a day, or in a decade of hours, several times over.
+pub const ROWS_MAX: u64 = 200_000;
 /// The rollups lag behind by less than this; what is younger is read from the samples.
 pub const ROLLUP_LAG: Span = Span::seconds(600);
 
@@ -110,6 +112,11 @@ impl Question {
         Level::ALL.into_iter().rev().find(|level| self.step.0.is_multiple_of(level.span().0))
     }
 
+    /// What answers it: a rollup, to which what is not summed yet is added, or the samples alone.
+    pub fn source(&self) -> Source {
+        self.level().map_or(Source::Samples, Source::Rollup)
+    }
+
     /// What to read: sources with the range of each, in order of time, not overlapping.
     pub fn plan(&self, now: UnixTime) -> Vec<(Source, UnixTime, UnixTime)> {
         let Some(level) = self.level() else { return alloc::vec![(Source::Samples, self.from, self.to)] };
@@ -128,6 +135,61 @@ impl Question {
             }
         }
         steps.into_iter().collect()
+    }
+}
+
+/// More than [`ROWS_MAX`] rows answer a question.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct TooManyRows;
+
+impl core::fmt::Display for TooManyRows {
+    fn fmt(&self, out: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(
+            out,
+            "that would be more than {ROWS_MAX} rows to read; ask for a shorter range or a step of whole hours or days"
+        )
+    }
+}
+
+impl core::error::Error for TooManyRows {}
+
+/// An answer that grows row by row, so that nobody holds all rows at once: it is as large as its points.
+#[derive(Clone, Debug)]
+pub struct Folding {
+    question: Question,
+    steps: BTreeMap<UnixTime, Bucket>,
+    rows: u64,
+}
+
+impl Folding {
+    /// Nothing yet.
+    pub const fn new(question: Question) -> Self {
+        Self { question, steps: BTreeMap::new(), rows: 0 }
+    }
+
+    /// Adds a row, in any order. One outside of the range is left out.
+    ///
+    /// # Errors
+    /// [`TooManyRows`]; whoever reads must stop.
+    pub fn add(&mut self, time: UnixTime, bucket: &Bucket) -> Result<(), TooManyRows> {
+        if time >= self.question.from && time < self.question.to {
+            self.rows += 1;
+            if self.rows > ROWS_MAX {
+                return Err(TooManyRows);
+            }
+            self.steps.entry(floor(time, self.question.step)).or_default().merge(bucket);
+        }
+        Ok(())
+    }
+
+    /// How many rows were added.
+    pub const fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// The points, ascending; a step without a row has none: not measured is not loss.
+    pub fn points(self) -> Vec<(UnixTime, Bucket)> {
+        self.steps.into_iter().collect()
     }
 }
 
@@ -191,6 +253,21 @@ mod tests {
         assert_eq!(ask(30 * 86_400, 0, 60), Err(Unanswerable::TooMany { step: Span::seconds(260) }));
         assert_eq!(ask(5 * 86_400, 0, 61), Err(Unanswerable::TooFine));
         assert!(ask(30 * 86_400, 0, 300).is_ok());
+    }
+
+    #[test]
+    fn an_answer_is_as_large_as_its_points_and_ends_at_the_limit() {
+        let question = ask(300, 0, 60).expect("valid");
+        let bucket = Bucket { sent: 1, ..Bucket::default() };
+        let mut folding = Folding::new(question);
+        for number in 0..ROWS_MAX {
+            folding.add(question.from.plus(Span::seconds(number % 120)), &bucket).expect("as many as may be");
+        }
+        folding.add(question.to, &bucket).expect("outside");
+        assert_eq!(folding.add(question.from, &bucket), Err(TooManyRows));
+        let points = folding.points();
+        assert_eq!(points.iter().map(|(_, bucket)| bucket.sent).sum::<u64>(), ROWS_MAX);
+        assert_eq!(points.len(), 2);
     }
 
     #[test]

@@ -57,6 +57,15 @@ impl ApiError {
         Self { status, code, detail: detail.into(), expected: None, retry_after_s: None }
     }
 
+    /// The same with a sentence more, if its code is `code`.
+    pub fn hint(mut self, code: &'static str, sentence: &str) -> Self {
+        if self.code == code {
+            let detail = self.detail.trim_end_matches('.');
+            self.detail = format!("{detail}. {sentence}").into();
+        }
+        self
+    }
+
     /// Nobody is known to be asking.
     pub fn not_signed_in() -> Self {
         Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", "Sign in first, or send an API token.")
@@ -156,7 +165,10 @@ impl From<StoreError> for ApiError {
         match error {
             StoreError::Busy | StoreError::Closed | StoreError::Failing | StoreError::LeaseLost => Self::busy(),
             StoreError::BacklogWaits => Self::backlog_waits(),
-            StoreError::Database { .. } | StoreError::Damaged(_) => Self::internal(&error.to_string()),
+            StoreError::Database { .. }
+            | StoreError::Unreachable(_)
+            | StoreError::Unfit(_)
+            | StoreError::Damaged(_) => Self::internal(&error.to_string()),
         }
     }
 }

@@ -3,7 +3,7 @@
 use super::{ApiError, Problem};
 use crate::app::{App, Shared};
 use crate::guard::{Action, Actor, Resource, authorize};
-use crate::store::{Batch, IngestError, Ingested, StoreError};
+use crate::store::{Batch, IngestError, Ingested, StoreError, UNKNOWN_TARGETS_MAX};
 use aggregator_core::admit::Refusal;
 use axum::Json;
 use axum::body::Bytes;
@@ -52,6 +52,7 @@ pub struct IngestReply {
         (status = 409, description = "`sequence_gap`, with `expected`", body = Problem, content_type = "application/problem+json"),
         (status = 413, description = "`body_too_large`", body = Problem, content_type = "application/problem+json"),
         (status = 415, description = "`unsupported_media_type`", body = Problem, content_type = "application/problem+json"),
+        (status = 422, description = "`unstorable` or `unknown_targets`: smaller parts of it tell which records", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`backlog_waits`: what came with a low priority (RFC 9218) has to wait for what is fresh; Retry-After says how long.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`busy`; Retry-After says how long to wait.", body = Problem, content_type = "application/problem+json"),
     ),
@@ -198,6 +199,13 @@ fn not_stored(error: IngestError) -> ApiError {
             let detail =
                 "The database cannot store one of these records. Send them in smaller parts to find out which.";
             ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "unstorable", detail)
+        }
+        IngestError::UnknownTargets => {
+            let detail = format!(
+                "The sender names more than {UNKNOWN_TARGETS_MAX} targets that are no members of this mesh. Records about members \
+                 are stored; put the others aside."
+            );
+            ApiError::new(StatusCode::UNPROCESSABLE_ENTITY, "unknown_targets", detail)
         }
         IngestError::Store(error) => error.into(),
     }

@@ -32,6 +32,10 @@ pub struct RetentionSetting {
     pub events_s: u64,
 }
 
+/// Behind what is wrong with the JSON.
+const ALL_FIELDS: &str = "Send all six fields, `version`, `samples_s`, `minutes_s`, `hours_s`, `days_s` and `events_s`, as GET \
+    /api/v1/settings/retention answers them; all are whole numbers.";
+
 impl RetentionSetting {
     const fn new(periods: Periods, version: i64) -> Self {
         let Periods { samples_s, minutes_s, hours_s, days_s, events_s } = periods;
@@ -84,7 +88,7 @@ pub async fn set(
     body: Result<JsonBody<RetentionSetting>, ApiError>,
 ) -> Result<Json<RetentionSetting>, ApiError> {
     authorize(&actor, Action::ChangeSettings, Resource::Mesh)?;
-    let JsonBody(wanted) = body?;
+    let JsonBody(wanted) = body.map_err(|error| error.hint("unreadable_json", ALL_FIELDS))?;
     let periods = wanted.periods();
     let faults = periods.faults();
     if !faults.is_empty() {

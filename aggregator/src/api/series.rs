@@ -4,7 +4,7 @@ use super::{ApiError, Problem};
 use crate::app::{App, Shared};
 use crate::clock::{rfc3339, span, time_of};
 use crate::guard::{Action, Actor, Resource, authorize};
-use crate::store::{AgentRow, PairQuery};
+use crate::store::{AgentRow, SeriesError, SeriesQuery};
 use aggregator_core::rollup::Bucket;
 use aggregator_core::series::{Question, Source};
 use axum::Json;
@@ -149,11 +149,14 @@ pub async fn series(
 
 async fn answer(app: &App, source: AgentId, target: AgentId, question: Question) -> Result<Series, ApiError> {
     let kind = ProbeKind::Icmp;
-    let (mut rows, mut sources) = (Vec::new(), Vec::new());
-    for (table, from, to) in question.plan(app.now()) {
-        sources.push(Source::name(table));
-        rows.extend(app.store.pair(PairQuery { source, target, kind, table, from, to }).await?);
-    }
+    let answer =
+        app.store.series(SeriesQuery { source, target, kind, question }).await.map_err(|error| match error {
+            SeriesError::TooManyRows(why) => {
+                app.metrics.series_refused.inc();
+                invalid(format!("{why}."))
+            }
+            SeriesError::Store(error) => error.into(),
+        })?;
     Ok(Series {
         source: source.to_string(),
         target: target.to_string(),
@@ -161,8 +164,8 @@ async fn answer(app: &App, source: AgentId, target: AgentId, question: Question)
         from: rfc3339(question.from),
         to: rfc3339(question.to),
         step_s: question.step.as_seconds(),
-        sources,
-        points: question.fold(rows).iter().map(|(at, bucket)| point(*at, bucket)).collect(),
+        sources: answer.sources.into_iter().map(Source::name).collect(),
+        points: answer.points.iter().map(|(at, bucket)| point(*at, bucket)).collect(),
     })
 }
 

@@ -26,10 +26,12 @@ pub struct StreamReport {
     pub tombstoned: u64,
     /// Numbers that no aggregator has acknowledged yet.
     pub pending: u64,
-    /// Numbers whose samples were deleted because of their age.
+    /// Numbers that came and whose rows were deleted because of their age.
     pub expired: u64,
     /// Numbers that rows and tombstones have and accepted blocks have not, or the other way round.
     pub uncovered: u64,
+    /// Numbers are acknowledged, and this database has never heard of the stream: another one acknowledged them.
+    pub is_foreign: bool,
 }
 
 impl StreamReport {
@@ -69,22 +71,25 @@ fn compare_one(agent: AgentId, epoch: Epoch, entry: Option<&LedgerEntry>, stored
         pending: 0,
         expired: 0,
         uncovered: 0,
+        is_foreign: false,
     };
     let nothing = StreamRows {
         epoch,
         cursor: Seq(0),
         expired: Seq(0),
+        expired_rows: None,
         rows: Vec::new(),
         tombstones: Vec::new(),
         blocks: Vec::new(),
     };
+    report.is_foreign = stored.is_none() && acked > 0;
     let stored = stored.unwrap_or(&nothing);
     report.last = report.last.max(stored.rows.last().map_or(0, |seq| seq.0));
     let mut expected = 1;
     for piece in pieces(stored) {
         let (first, last) = (piece.first, piece.last);
         if first > expected {
-            absent(&mut report, expected, first - 1, acked, stored.expired.0);
+            absent(&mut report, stored, expected, first - 1, acked);
         }
         // Whatever lies below the next expected number is there for the second time.
         report.duplicated += last.min(expected - 1).saturating_sub(first.saturating_sub(1)).min(last - first + 1);
@@ -97,8 +102,12 @@ fn compare_one(agent: AgentId, epoch: Epoch, entry: Option<&LedgerEntry>, stored
         expected = expected.max(last.saturating_add(1));
     }
     if expected <= last_owed.max(acked) {
-        absent(&mut report, expected, last_owed.max(acked), acked, stored.expired.0);
+        absent(&mut report, stored, expected, last_owed.max(acked), acked);
     }
+    // More are gone than were deleted because of their age.
+    let lost = stored.expired_rows.map_or(0, |deleted| report.expired.saturating_sub(deleted));
+    report.expired -= lost;
+    report.missing += lost;
     report.uncovered = uncovered(stored, report.expired);
     report
 }
@@ -118,11 +127,18 @@ fn pieces(stored: &StreamRows) -> Vec<Piece> {
     pieces
 }
 
-/// Why the numbers `first ..= last` are not there: too old, not sent yet, or lost.
-fn absent(report: &mut StreamReport, first: u64, last: u64, acked: u64, expired: u64) {
+/// Why the numbers `first ..= last` are not there: too old, not sent yet, or lost. Only what an accepted block says that it came can
+/// have become too old.
+fn absent(report: &mut StreamReport, stored: &StreamRows, first: u64, last: u64, acked: u64) {
     let within = |from: u64, to: u64| last.min(to).saturating_sub(first.max(from) - 1);
-    report.expired += within(1, expired);
-    report.missing += within(expired + 1, acked);
+    let expired = stored.expired.0;
+    let came = |(from, to, rows): &(Seq, Seq, u64)| if *rows > 0 { within(from.0, to.0.min(expired)) } else { 0 };
+    let begin = stored.blocks.partition_point(|(_, to, _)| to.0 < first);
+    let gone: u64 = stored.blocks[begin..].iter().take_while(|(from, ..)| from.0 <= last).map(came).sum();
+    // Blocks that overlap are found elsewhere, and excuse nothing twice.
+    let gone = gone.min(within(1, expired));
+    report.expired += gone;
+    report.missing += within(1, expired) - gone + within(expired + 1, acked);
     report.pending += within(acked.max(expired) + 1, u64::MAX);
 }
 

@@ -48,6 +48,11 @@ impl Totals {
     }
 }
 
+/// Below the table, where a stream is of another database.
+const FOREIGN: &str = "\nNot of this database: the agent has answers that these numbers were stored, but this database has never had the stream. They \
+    were stored in another one: before a move (from SQLite to PostgreSQL nothing is taken along), or before a restore. Audit that \
+    one, by --data-dir or --database; if it is gone, they are lost.\n";
+
 /// One line a stream.
 pub fn table(reports: &[StreamReport]) -> String {
     let mut text = String::from(
@@ -68,8 +73,15 @@ pub fn table(reports: &[StreamReport]) -> String {
             report.pending,
             report.expired,
             report.uncovered,
-            if report.is_clean() { "" } else { "  <- not clean" },
+            match (report.is_clean(), report.is_foreign) {
+                (true, _) => "",
+                (false, true) => "  <- not clean: not of this database",
+                (false, false) => "  <- not clean",
+            },
         );
+    }
+    if reports.iter().any(|report| report.is_foreign && !report.is_clean()) {
+        text.push_str(FOREIGN);
     }
     text
 }

@@ -105,7 +105,13 @@ fn json(description: &Description) -> String {
 
 fn text(description: &Description) -> String {
     let mut text = String::new();
-    let behind = description.behind.map_or_else(|| "not known".to_owned(), |samples| format!("{samples} samples"));
+    let behind = description.behind.map_or_else(
+        || "not known".to_owned(),
+        |samples| match samples {
+            1 => "1 sample".to_owned(),
+            samples => format!("{samples} samples"),
+        },
+    );
     let own = [
         ("rung", description.rung.to_owned()),
         ("version", description.version.clone()),

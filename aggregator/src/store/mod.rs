@@ -3,19 +3,32 @@
 //! The methods are coarse: one for each question that the rest of the program asks, answered in one transaction. A further
 //! database is a further variant; `tests/store/` says what any of them must do.
 
+/// Passes a call on to whichever database there is.
+macro_rules! each {
+    ($store:expr, $inner:ident => $call:expr) => {
+        match $store {
+            Store::Sqlite($inner) => $call,
+            Store::Postgres($inner) => $call,
+        }
+    };
+}
+
+mod error;
+mod people;
 mod postgres;
 mod sqlite;
 mod types;
 
+pub use error::{IngestError, SeriesError, StoreError, UNKNOWN_TARGETS_MAX};
 pub use postgres::{PgOptions, PgStore};
 pub use sqlite::SqliteStore;
 pub use types::{
-    AgentRow, ApiToken, Batch, Description, IngestError, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease,
-    LoginLimits, Maintained, MatrixState, PairQuery, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SessionRow,
-    StoreError, StreamRows, UserRow,
+    AgentRow, ApiToken, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, LoginLimits,
+    Maintained, MatrixState, PairQuery, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows,
+    SessionRow, StreamRows, Unsummed, UserRow,
 };
 
-use crate::guard::Role;
+use crate::lock::DataLock;
 use aggregator_core::rollup::Bucket;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::{Span, UnixTime};
@@ -29,16 +42,6 @@ pub enum Store {
     Sqlite(SqliteStore),
     /// A server, which several aggregators may share.
     Postgres(PgStore),
-}
-
-/// Passes a call on to whichever database there is.
-macro_rules! each {
-    ($store:expr, $inner:ident => $call:expr) => {
-        match $store {
-            Store::Sqlite($inner) => $call,
-            Store::Postgres($inner) => $call,
-        }
-    };
 }
 
 impl Store {
@@ -86,7 +89,14 @@ impl Store {
             SqliteStore::exists_in(data_dir),
             "there is no database of an aggregator in {folder}; has `aggregator serve` run there?"
         );
-        Self::open_sqlite(data_dir).await.with_context(|| format!("while opening the database in {folder}"))
+        let opening = || format!("while opening the database in {folder}");
+        // A program that is newer than the running one must not change the schema under it.
+        let is_current = SqliteStore::is_current(data_dir).await.with_context(opening)?;
+        let _lock = (!is_current)
+            .then(|| DataLock::take(data_dir))
+            .transpose()
+            .with_context(|| format!("the database in {folder} is of an older version and in use"))?;
+        Self::open_sqlite(data_dir).await.with_context(opening)
     }
 
     /// Stores what of a batch is new, exactly once, and returns when it is on disk.
@@ -170,7 +180,23 @@ impl Store {
         each!(self, store => store.roll_up(lease).await)
     }
 
-    /// The rows of a pair in order of time, windows as sums of one.
+    /// The first of what is not in the sums yet; nothing if all is.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn unsummed(&self) -> Result<Option<Unsummed>, StoreError> {
+        each!(self, store => store.unsummed().await)
+    }
+
+    /// A pair over time: from the samples, or from the sums and what is not in them yet, each sample once.
+    ///
+    /// # Errors
+    /// [`SeriesError`].
+    pub async fn series(&self, query: SeriesQuery) -> Result<SeriesRows, SeriesError> {
+        each!(self, store => store.series(query).await)
+    }
+
+    /// All rows of a pair from one table in order of time, windows as sums of one. Holds them all: for tests and measurements.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -263,6 +289,17 @@ impl Store {
         each!(self, store => store.describe().await)
     }
 
+    /// What time it is by the clock of a database server; nothing where there is none.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn clock(&self) -> Result<Option<UnixTime>, StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(store) => store.clock().await.map(Some),
+        }
+    }
+
     /// When the newest batch came.
     ///
     /// # Errors
@@ -277,101 +314,6 @@ impl Store {
     /// [`StoreError`].
     pub async fn streams(&self, agent: AgentId) -> Result<Vec<StreamRows>, StoreError> {
         each!(self, store => store.streams(agent).await)
-    }
-
-    /// Makes the first account. Returns whether there was none.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn create_first_user(&self, user: UserRow, now: UnixTime) -> Result<bool, StoreError> {
-        each!(self, store => store.create_first_user(user, now).await)
-    }
-
-    /// Whether anybody has an account.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn has_users(&self) -> Result<bool, StoreError> {
-        each!(self, store => store.has_users().await)
-    }
-
-    /// An account.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn user(&self, name: &str) -> Result<Option<UserRow>, StoreError> {
-        each!(self, store => store.user(name).await)
-    }
-
-    /// Counts an attempt to log in. If there were as many as `limits` allow it is not counted, and the time until the oldest of
-    /// them no longer counts is returned.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn begin_login(
-        &self,
-        account: &str,
-        address: &str,
-        now: UnixTime,
-        limits: LoginLimits,
-    ) -> Result<Option<Span>, StoreError> {
-        each!(self, store => store.begin_login(account, address, now, limits).await)
-    }
-
-    /// Forgets the attempts of an account from an address, and keeps a new session.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn create_session(&self, session: SessionRow, address: &str) -> Result<(), StoreError> {
-        each!(self, store => store.create_session(session, address).await)
-    }
-
-    /// A session by the hash of its secret.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn session(&self, hash: [u8; 32]) -> Result<Option<SessionRow>, StoreError> {
-        each!(self, store => store.session(hash).await)
-    }
-
-    /// Notes that a session is in use.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn touch_session(&self, hash: [u8; 32], now: UnixTime) -> Result<(), StoreError> {
-        each!(self, store => store.touch_session(hash, now).await)
-    }
-
-    /// Ends a session.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn delete_session(&self, hash: [u8; 32]) -> Result<(), StoreError> {
-        each!(self, store => store.delete_session(hash).await)
-    }
-
-    /// Deletes sessions and login attempts that no longer count.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn sweep_people(&self, seen_before: UnixTime, attempts_before: UnixTime) -> Result<(), StoreError> {
-        each!(self, store => store.sweep_people(seen_before, attempts_before).await)
-    }
-
-    /// Keeps an API token; one of the same name is replaced.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn create_api_token(&self, token: ApiToken, now: UnixTime) -> Result<(), StoreError> {
-        each!(self, store => store.create_api_token(token, now).await)
-    }
-
-    /// Name and role of an API token by its hash.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn api_token(&self, hash: [u8; 32]) -> Result<Option<(String, Role)>, StoreError> {
-        each!(self, store => store.api_token(hash).await)
     }
 
     /// Whether the database answers, and took what was written last.

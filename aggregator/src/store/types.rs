@@ -1,9 +1,9 @@
 //! What goes into the store and what comes out, without a word of SQL.
 
 use crate::guard::Role;
-use aggregator_core::admit::Refusal;
 use aggregator_core::matrix::SavedCell;
-use aggregator_core::series::Source;
+use aggregator_core::rollup::Bucket;
+use aggregator_core::series::{Question, Source};
 use everypath_protocol::batch::BatchHeader;
 use everypath_protocol::block::Block;
 use everypath_protocol::id::{AgentId, Epoch, Seq};
@@ -13,51 +13,6 @@ use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::{TokenId, TokenKey};
 use everypath_protocol::trust::Certificate;
 use everypath_protocol::window::ProbeKind;
-
-/// Why the store cannot answer.
-#[derive(Debug, thiserror::Error)]
-pub enum StoreError {
-    /// More is waiting to be written than the queue holds; nothing was done.
-    #[error("the database is busy; nothing was stored")]
-    Busy,
-    /// So much is waiting to be written that a backlog has to wait; nothing was done.
-    #[error("the database has too much to do to take a backlog now; nothing was stored")]
-    BacklogWaits,
-    /// The store was closed; nothing was done.
-    #[error("the database is closed")]
-    Closed,
-    /// The last write failed and none has succeeded since.
-    #[error("the last write to the database failed")]
-    Failing,
-    /// Another replica holds the lease by now; what was begun is undone.
-    #[error("another replica does this by now")]
-    LeaseLost,
-    /// The database refused. What was begun is undone.
-    #[error("the database failed while {doing}: {cause}")]
-    Database {
-        /// What was being done.
-        doing: &'static str,
-        /// What the database said; told above, and so not as a source that would be told again.
-        cause: sqlx::Error,
-    },
-    /// The database holds something that cannot be.
-    #[error("the database holds {0} that cannot be read; was it changed by hand or by a newer version?")]
-    Damaged(&'static str),
-}
-
-/// Why a batch was not stored.
-#[derive(Debug, thiserror::Error)]
-pub enum IngestError {
-    /// Its numbers do not fit.
-    #[error("{0}")]
-    Refused(Refusal),
-    /// The database can never store one of its records; the agent finds out which.
-    #[error("a record cannot be stored: {0}")]
-    Unstorable(String),
-    /// The store cannot answer.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
 
 /// A batch whose author was checked.
 #[derive(Clone, Debug)]
@@ -149,6 +104,15 @@ pub struct RolledUp {
     pub has_more: bool,
 }
 
+/// What waits for the sums.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Unsummed {
+    /// When the first of it came.
+    pub since: UnixTime,
+    /// Whose transaction it may be waiting for, as a sentence; nothing where nobody can be in the way.
+    pub behind: Option<String>,
+}
+
 /// Which rows of a pair.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct PairQuery {
@@ -164,6 +128,28 @@ pub struct PairQuery {
     pub from: UnixTime,
     /// First moment that is not wanted.
     pub to: UnixTime,
+}
+
+/// A pair over time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct SeriesQuery {
+    /// Who measured.
+    pub source: AgentId,
+    /// Who was measured.
+    pub target: AgentId,
+    /// How.
+    pub kind: ProbeKind,
+    /// When, and in which steps.
+    pub question: Question,
+}
+
+/// The answer.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct SeriesRows {
+    /// Ascending; a step without a measurement has none.
+    pub points: Vec<(UnixTime, Bucket)>,
+    /// What was read. Behind a rollup the samples, if some were not in it yet.
+    pub sources: Vec<Source>,
 }
 
 /// How long each kind of row is kept.
@@ -319,6 +305,8 @@ pub struct StreamRows {
     pub cursor: Seq,
     /// Samples up to here may have been deleted because of their age.
     pub expired: Seq,
+    /// How many samples and events were deleted because of their age; nothing where that was not counted from the beginning.
+    pub expired_rows: Option<u64>,
     /// The number of every sample and event, ascending; a number that was stored twice is here twice.
     pub rows: Vec<Seq>,
     /// Ranges that the agent gave up, ascending.

@@ -3,6 +3,7 @@
 use crate::common::{T0, block, window};
 use crate::world::{World, agent_of, envelope};
 use aggregator::mesh::Mesh;
+use aggregator::store::UNKNOWN_TARGETS_MAX;
 use axum::http::Method;
 use everypath_protocol::batch::{BODY_BYTES_MAX, BatchHeader, Codec, Envelope, REQUEST_BYTES_MAX};
 use everypath_protocol::block::Block;
@@ -256,4 +257,22 @@ async fn a_process_that_ends_sends_agents_elsewhere() {
     let answer = world.post_batch(codec::encode(&world.envelope(&agent, &blocks()))).await;
     assert_eq!(answer.problem(), (503, "shutting_down".into()));
     assert!(world.app.store.streams(agent.id()).await.expect("readable").is_empty());
+}
+
+#[tokio::test]
+async fn made_up_targets_are_refused_with_a_reason_and_counted() {
+    let world = World::new().await;
+    let agent = world.agent(1);
+    let made_up = |number: u64| {
+        let mut key = [3; 32];
+        key[..8].copy_from_slice(&number.to_be_bytes());
+        window(AgentId(key), T0, None)
+    };
+    let blocks: Vec<Block> = (0..=UNKNOWN_TARGETS_MAX / 256)
+        .map(|part| block(1, part * 256 + 1, (0..256).map(|number| made_up(part * 256 + number)).collect()))
+        .collect();
+    let answer = world.post_batch(codec::encode(&world.envelope(&agent, &blocks))).await;
+    assert_eq!(answer.problem(), (422, "unknown_targets".into()));
+    assert_eq!(world.app.metrics.batches.with_label_values(&["unknown_targets"]).get(), 1);
+    assert_eq!(world.ingest(&agent, &blocks[..1]).await.acked, Seq(256), "smaller parts are stored up to the limit");
 }

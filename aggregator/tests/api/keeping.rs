@@ -3,11 +3,14 @@
 use crate::common::{T0, TestAgent, block, window};
 use crate::world::World;
 use aggregator::clock::Clock;
+use aggregator::guard::Role;
 use aggregator::jobs;
+use aggregator::watch;
+use axum::http::Method;
 use everypath_protocol::codec;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::Span;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 const TARGET: AgentId = AgentId([9; 32]);
 
@@ -102,4 +105,55 @@ async fn nothing_is_deleted_after_a_start_long_after_everything() {
     };
     assert_eq!(restarted_after(31).await, 3);
     assert_eq!(restarted_after(30).await, 0);
+}
+
+/// The doubt was in memory alone, and what came under the wrong clock made it look right at the next start.
+#[tokio::test]
+async fn nothing_is_deleted_by_a_wrong_clock_after_a_restart_either() {
+    let world = World::new().await;
+    let agent = world.agent(1);
+    world.ingest(&agent, &[block(1, 1, vec![window(TARGET, T0, Some(5)); 3])]).await;
+    delete_old(&world).await;
+    let ahead = T0.plus(Span(20 * DAY.0));
+    world.clock.set(ahead);
+    delete_old(&world).await;
+    world.ingest(&agent, &[block(1, 4, vec![window(TARGET, ahead, Some(5)); 2])]).await;
+    world.app.replica.step_down(&world.app).await.expect("given back");
+    let world = World::on(Arc::clone(&world.folder), Clock::by_hand(ahead.plus(HOUR))).await;
+    delete_old(&world).await;
+    assert_eq!((kept(&world, &agent).await, world.app.metrics.clock_doubted.get()), (5, 1));
+    let bearer = world.bearer(Role::Admin).await;
+    let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+    let setting = world.get("/api/v1/settings/retention", &headers).await.body;
+    let put = world.call(Method::PUT, "/api/v1/settings/retention", &headers, setting).await;
+    assert_eq!(put.status, 200, "{put:?}");
+    delete_old(&world).await;
+    assert_eq!((kept(&world, &agent).await, world.app.metrics.clock_doubted.get()), (2, 0), "confirmed");
+}
+
+async fn warnings(world: &World) -> Vec<String> {
+    let said = Mutex::new(Vec::new());
+    let looked =
+        watch::look(&world.app, |what| said.lock().expect("nobody panics with it").push(what.to_owned())).await;
+    looked.expect("readable");
+    said.into_inner().expect("nobody panics with it")
+}
+
+#[tokio::test]
+async fn sums_that_stand_still_and_jobs_that_nobody_does_are_told() {
+    let world = World::new().await;
+    world.lead().await;
+    world.ingest(&world.agent(1), &[block(1, 1, vec![window(TARGET, T0, Some(5)); 3])]).await;
+    assert_eq!(warnings(&world).await, Vec::<String>::new());
+    world.clock.advance(Span::seconds(301));
+    let said = warnings(&world).await;
+    assert!(
+        said.len() == 2 && said[0].starts_with("for 301 s") && said[1].starts_with("what came 301 s ago"),
+        "{said:?}"
+    );
+    assert_eq!((world.app.metrics.unled_seconds.get(), world.app.metrics.unsummed_seconds.get()), (301, 301));
+    world.lead().await;
+    jobs::roll_up(&world.app).await.expect("rolled up");
+    assert_eq!(warnings(&world).await, Vec::<String>::new());
+    assert_eq!((world.app.metrics.unled_seconds.get(), world.app.metrics.unsummed_seconds.get()), (0, 0));
 }

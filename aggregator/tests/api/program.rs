@@ -1,6 +1,7 @@
 //! The program itself: started, killed, started again; and what it says when it cannot start.
 
 use everypath_protocol::token::JoinToken;
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
 use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
@@ -28,9 +29,13 @@ impl Drop for Running {
 
 /// Starts one and waits until it has said where it is.
 fn serve(data_dir: &Path) -> Running {
+    start(data_dir, Stdio::inherit())
+}
+
+fn start(data_dir: &Path, stderr: Stdio) -> Running {
     let mut command = aggregator();
     command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data-dir"]).arg(data_dir);
-    let mut child = command.stdout(Stdio::piped()).spawn().expect("started");
+    let mut child = command.stdout(Stdio::piped()).stderr(stderr).spawn().expect("started");
     let mut welcome = String::new();
     let mut lines = BufReader::new(child.stdout.take().expect("piped")).lines();
     // An empty line ends the addresses; what may follow is of the first start alone.
@@ -132,4 +137,85 @@ fn the_template_is_a_configuration() {
         .expect("written");
     let output = aggregator().args(["config", "check", "--config"]).arg(&file).output().expect("started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+}
+
+/// A second one on the same folder started, wrote its own addresses over those of the first, and tokens led to it.
+#[test]
+fn a_second_one_on_the_same_folder_says_who_is_there() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data_dir = folder.path().join("data");
+    let first = serve(&data_dir);
+    let addresses = || std::fs::read(data_dir.join("addresses.json")).expect("there");
+    let before = addresses();
+    let second = run(&["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"], &data_dir);
+    let said = String::from_utf8_lossy(&second.stderr).into_owned();
+    assert_eq!(second.status.code(), Some(2), "{said}");
+    let holder = format!("another aggregator (process {})", first.child.id());
+    assert!(said.contains(&holder) && said.contains(&data_dir.display().to_string()), "{said}");
+    assert!(addresses() == before && second.stdout.is_empty());
+    drop(first);
+    // However the first one ended: nothing is to be deleted by hand.
+    serve(&data_dir);
+}
+
+/// The key was read after the database had been migrated, and `config check` did not look at it.
+#[test]
+fn a_key_file_is_looked_at_before_the_database() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("a.toml");
+    let key = folder.path().join("seal.key");
+    let text = format!("[database]\nurl = \"postgres://127.0.0.1:1/x\"\nkey_file = \"{}\"\n", key.display());
+    std::fs::write(&file, text).expect("written");
+    let said = |arguments: &[&str]| {
+        let output = aggregator().args(arguments).arg("--config").arg(&file).output().expect("started");
+        (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
+    };
+    let data_dir = folder.path().join("data").display().to_string();
+    let commands = [vec!["config", "check"], vec!["serve", "--data-dir", &data_dir]];
+    for command in &commands {
+        let (code, text) = said(command);
+        assert!(code == Some(2) && text.contains("seal.key") && text.contains("aggregator keygen"), "{text}");
+    }
+    std::fs::write(&key, "not a key").expect("written");
+    for command in &commands {
+        let (code, text) = said(command);
+        assert!(code == Some(2) && text.contains("does not hold 64 hexadecimal digits"), "{text}");
+    }
+    std::fs::remove_file(&key).expect("removed");
+    let made = aggregator().current_dir(folder.path()).args(["keygen", "seal.key"]).output().expect("started");
+    assert!(made.status.success(), "a name alone: {}", String::from_utf8_lossy(&made.stderr));
+    assert_eq!(said(&commands[0]).0, Some(0));
+    let (code, text) = said(&commands[1]);
+    assert!(code == Some(2) && text.contains("127.0.0.1:1"), "{text}");
+}
+
+#[test]
+fn it_says_when_it_drains_and_when_it_is_done_without_colours() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut running = start(folder.path(), Stdio::piped());
+    let ended = Command::new("kill").args(["-TERM", &running.child.id().to_string()]).status().expect("started");
+    assert!(ended.success());
+    let mut said = String::new();
+    let mut stderr = running.child.stderr.take().expect("piped");
+    std::io::Read::read_to_string(&mut stderr, &mut said).expect("text");
+    assert_eq!(running.child.wait().expect("ended").code(), Some(0), "{said}");
+    assert!(said.contains("draining") && said.trim_end().ends_with("done") && !said.contains('\u{1b}'), "{said}");
+}
+
+/// A newer `aggregator token create` changed the schema under the older program that was running.
+#[tokio::test]
+async fn the_schema_is_not_changed_under_a_running_aggregator() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let running = serve(folder.path());
+    let file = format!("sqlite://{}", folder.path().join("everypath.sqlite").display());
+    let mut connection = SqliteConnection::connect(&file).await.expect("opened");
+    // As an older program leaves it.
+    let older = "delete from _sqlx_migrations where version = (select max(version) from _sqlx_migrations)";
+    connection.execute(older).await.expect("changed");
+    connection.close().await.expect("closed");
+    let made = run(&["api-token", "create", "--name", "x"], folder.path());
+    let said = String::from_utf8_lossy(&made.stderr).into_owned();
+    assert_eq!(made.status.code(), Some(2));
+    let holder = format!("another aggregator (process {})", running.child.id());
+    assert!(said.contains("older version and in use") && said.contains(&holder), "{said}");
 }

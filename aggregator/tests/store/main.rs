@@ -7,10 +7,13 @@ mod common;
 mod contract;
 mod differential;
 mod follow;
+mod journal;
 mod lease;
 mod postgres;
 mod rungs;
 mod schema;
+mod sqlite;
+mod strangers;
 mod sums;
 mod upkeep;
 mod world;
@@ -62,6 +65,7 @@ macro_rules! on_every_rung {
 on_every_rung! {
     the_contract: contract::contract;
     sums_are_those_of_the_samples: sums::sums_are_those_of_the_samples;
+    what_is_not_summed_yet_is_added: sums::what_is_not_summed_yet_is_added;
     nothing_is_added_twice: sums::nothing_is_added_twice;
     a_lease_is_held_by_one: lease::a_lease_is_held_by_one;
     who_lost_the_lease_does_nothing: lease::who_lost_the_lease_does_nothing;
@@ -72,6 +76,7 @@ on_every_rung! {
     settings_have_versions: upkeep::settings_have_versions;
     the_first_secret_stays: upkeep::the_first_secret_stays;
     a_store_says_what_it_is: upkeep::a_store_says_what_it_is;
+    nobody_fills_the_database_with_made_up_targets: strangers::nobody_fills_the_database_with_made_up_targets;
     doing_it_again_changes_nothing: schema::doing_it_again_changes_nothing;
     every_rung_sums_alike: differential::every_rung_sums_alike;
 }

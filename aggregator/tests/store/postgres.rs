@@ -13,7 +13,7 @@ use sqlx::Connection as _;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-async fn on_postgres(test: impl AsyncFn(&Place)) {
+pub(crate) async fn on_postgres(test: impl AsyncFn(&Place)) {
     Place::on("postgres", "EVERYPATH_TEST_POSTGRES_URL", test).await;
 }
 
@@ -323,50 +323,6 @@ async fn partitions_are_there_before_they_are_needed() {
             assert_eq!(partitions(place, table).await, wanted);
         }
         store.close().await;
-    })
-    .await;
-}
-
-/// Two batches of ten windows, the journal changed by `statements`, and what the steps behind it add.
-async fn added_after(place: &Place, statements: &str) -> (u64, u64) {
-    let (store, world) = (place.open().await, World::new());
-    let agent = world.agent(1);
-    let lease = take_lease(&store, 1).await;
-    for part in [1, 11] {
-        let windows = any_windows(part, 10, TARGET, Span::seconds(900));
-        store.ingest(world.batch(&agent, vec![block(1, part, records(&windows))])).await.expect("in order");
-    }
-    run(place.url(), statements).await;
-    let first = roll_up_all(&store, lease).await.samples;
-    let again = roll_up_all(&store, lease).await.samples;
-    store.close().await;
-    (first, again)
-}
-
-/// As text, 1000 comes before 999: steps ordered so went back when the number of a transaction gained a digit, and added twice.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn transactions_are_followed_in_the_order_of_their_numbers() {
-    on_postgres(async |place| {
-        let gain =
-            "update journal set xid = case when id = (select min(id) from journal) then '99' else '100' end::xid8";
-        assert_eq!(added_after(place, gain).await, (20, 0));
-    })
-    .await;
-}
-
-/// A dump holds numbers of the server that it was made on; on another one they may lie far ahead.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_that_came_from_another_server_goes_on_with_its_sums() {
-    on_postgres(async |place| {
-        let first = "update journal set xid = '8999999999', received_at = received_at - interval '1 hour' \
-                     where id = (select min(id) from journal); update rollup_cursor set xid = '9000000000', id = 1";
-        assert_eq!(added_after(place, first).await, (10, 0), "the first was summed there, the second came here");
-    })
-    .await;
-    on_postgres(async |place| {
-        let both = "update journal set xid = case when id = (select min(id) from journal) then '8999999999' \
-                    else '9000000001' end::xid8; update rollup_cursor set xid = '9000000000', id = 1";
-        assert_eq!(added_after(place, both).await, (10, 0), "both came there, and one was summed");
     })
     .await;
 }

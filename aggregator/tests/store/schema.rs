@@ -118,3 +118,22 @@ async fn an_error_never_shows_the_password() {
         assert!(!shown.contains("hunter2"), "{shown}");
     }
 }
+
+/// "database "nodb" does not exist at line 948": neither which server nor what to do, and the line was of the server's own source.
+#[tokio::test]
+async fn an_error_says_which_server_and_what_to_do() {
+    let options = PgOptions { migrate: false, ..PgOptions::of(ReplicaId(1)) };
+    let said = async |url: &str| Store::open_postgres(url, options).await.expect_err("refused").to_string();
+    let away = said("postgres://u:hunter2@127.0.0.1:1/db").await;
+    assert!(away.contains("`db` on 127.0.0.1:1") && away.contains("does the server run there"), "{away}");
+    let odd = said("postgres://u:hunter2@h:port/db").await;
+    assert!(odd.contains("must be like postgres://user:password@host:5432/database"), "{odd}");
+    on_postgres(async |place| {
+        let empty = said(place.url()).await;
+        assert!(empty.contains("it is empty; run `aggregator migrate`"), "{empty}");
+        let (server, _) = place.url().rsplit_once('/').expect("a URL with a database");
+        let missing = said(&format!("{server}/nodb")).await;
+        assert!(missing.contains("make it: createdb") && !missing.contains("at line"), "{missing}");
+    })
+    .await;
+}

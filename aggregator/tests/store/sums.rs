@@ -1,11 +1,11 @@
 //! The sums of a minute, an hour and a day.
 
-use crate::common::block;
+use crate::common::{T0, block};
 use crate::rungs::Place;
 use crate::world::{TARGET, World, always, any_windows, records, roll_up_all, take_lease};
-use aggregator::store::{PairQuery, Store};
+use aggregator::store::{PairQuery, SeriesQuery, Store};
 use aggregator_core::rollup::{Additions, Bucket, Level, PairKey};
-use aggregator_core::series::Source;
+use aggregator_core::series::{Question, Source};
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::window::{ProbeKind, Window};
@@ -104,5 +104,33 @@ pub(crate) async fn nothing_is_added_twice(place: &Place) {
     }
     let again = store.roll_up(lease).await.expect("nothing to do");
     assert_eq!((again.samples, again.buckets, again.has_more), (0, 0, false));
+    store.close().await;
+}
+
+/// The border was assumed to be ten minutes ago: when the sums stood still, everything since was missing in between.
+pub(crate) async fn what_is_not_summed_yet_is_added(place: &Place) {
+    let (store, world) = (place.open().await, World::new());
+    let (agent, lease) = (world.agent(1), take_lease(&store, 1).await);
+    let windows = any_windows(4, 400, TARGET, Span::seconds(20 * 3_600));
+    let sent = |windows: &[Window]| windows.iter().map(|window| u64::from(window.sent)).sum::<u64>();
+    for (first, part) in (1_u64..).step_by(100).zip(windows.chunks(100)) {
+        store.ingest(world.batch(&agent, vec![block(1, first, records(part))])).await.expect("in order");
+        let so_far = &windows[..usize::try_from(first + 99).expect("small")];
+        for step in [1, 60, 3_600, 86_400] {
+            let question = Question::new(T0.minus(Span::seconds(86_000)), T0, Span::seconds(step * 10));
+            let Ok(question) = question else { continue };
+            let query = SeriesQuery { source: agent.id(), target: TARGET, kind: ProbeKind::Icmp, question };
+            let answer = store.series(query).await.expect("answered");
+            let answered: u64 = answer.points.iter().map(|(_, bucket)| bucket.sent).sum();
+            assert_eq!(answered, sent(so_far), "{step}, {:?}", answer.sources);
+            assert!(answer.sources.contains(&Source::Samples), "{step} {first}");
+            let nobody = SeriesQuery { target: AgentId([1; 32]), ..query };
+            assert_eq!(store.series(nobody).await.expect("answered").points, []);
+        }
+        // The first hundred waits for the second.
+        if first != 1 {
+            roll_up_all(&store, lease).await;
+        }
+    }
     store.close().await;
 }

@@ -72,7 +72,7 @@ pub(crate) async fn what_is_old_goes_and_is_remembered(place: &Place) {
     left.insert(0, everypath_protocol::id::Seq(12));
     left.insert(0, everypath_protocol::id::Seq(6));
     assert_eq!(streams[0].rows, left, "changes of state stay");
-    assert_eq!((streams[0].expired.0, streams[0].cursor.0), (11, 18));
+    assert_eq!((streams[0].expired.0, streams[0].cursor.0, streams[0].expired_rows), (11, 18, Some(10)));
     let oldest = |times: Vec<UnixTime>| times.first().copied().expect("some are left");
     let minutes = sums(&store, agent.id(), Level::Minute).await;
     let limit = |span: Span| T0.minus(span);
@@ -92,7 +92,7 @@ pub(crate) async fn what_is_old_goes_and_is_remembered(place: &Place) {
     maintain_all(&store, lease, keep).await;
     let streams = store.streams(agent.id()).await.expect("readable");
     assert_eq!((streams[0].rows.clone(), streams[0].cursor.0), (numbers(13..=18), 21));
-    assert_eq!(streams[0].expired.0, 21);
+    assert_eq!((streams[0].expired.0, streams[0].expired_rows), (21, Some(15)));
     store.close().await;
 }
 

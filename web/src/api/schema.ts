@@ -836,6 +836,15 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `unstorable` or `unknown_targets`: smaller parts of it tell which records */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `backlog_waits`: what came with a low priority (RFC 9218) has to wait for what is fresh; Retry-After says how long. */
             429: {
                 headers: {

@@ -17,6 +17,7 @@ fn stored(rows: &[u64], tombstones: &[(u64, u64)], cursor: u64) -> StreamRows {
         epoch: EPOCH,
         cursor: Seq(cursor),
         expired: Seq(0),
+        expired_rows: Some(0),
         rows: rows.iter().copied().map(Seq).collect(),
         tombstones: pairs(tombstones),
         blocks,
@@ -83,7 +84,7 @@ fn numbers_that_were_moved_to_another_stream_are_owed_there() {
 fn what_was_deleted_because_of_its_age_is_expired_and_not_missing() {
     let mut old = stored(&[1, 2, 3, 4], &[], 4);
     old.rows.drain(..2);
-    old.expired = Seq(2);
+    (old.expired, old.expired_rows) = (Seq(2), Some(2));
     let report = report(entry(4, 4), old);
     assert!(report.is_clean(), "{report:?}");
     assert_eq!((report.expired, report.records), (2, 2));
@@ -108,4 +109,43 @@ fn blocks_must_cover_what_the_rows_do() {
     let mut twice = stored(&[1, 2, 3], &[], 3);
     twice.blocks.insert(0, (Seq(1), Seq(1), 1));
     assert!(report(entry(3, 3), twice).uncovered > 0);
+}
+
+/// Everything below the newest number that was deleted because of its age was excused, whether it had ever come or not.
+#[test]
+fn only_what_came_and_was_deleted_is_excused() {
+    let deleted = |rows: &[u64], deleted: &[u64]| {
+        let mut stored = stored(rows, &[], 9);
+        stored.rows.retain(|seq| !deleted.contains(&seq.0));
+        (stored.expired, stored.expired_rows) = (Seq(6), Some(deleted.len() as u64));
+        stored
+    };
+    let all: Vec<u64> = (1..=9).collect();
+    let clean = report(entry(9, 9), deleted(&all, &[1, 2, 4, 6]));
+    assert!(clean.is_clean() && clean.expired == 4 && clean.records == 5, "{clean:?}");
+    let never_came = report(entry(9, 9), deleted(&[1, 2, 4, 5, 6, 7, 8, 9], &[1, 2, 6]));
+    assert_eq!((never_came.missing, never_came.expired), (1, 3), "number 3");
+    let mut lost = deleted(&all, &[1, 2, 6]);
+    lost.rows.retain(|seq| seq.0 != 5);
+    let lost = report(entry(9, 9), lost);
+    assert_eq!((lost.missing, lost.expired, lost.is_clean()), (1, 3, false), "number 5 came, and nobody deleted it");
+    let mut uncounted = deleted(&all, &[1, 2, 6]);
+    uncounted.expired_rows = None;
+    assert!(report(entry(9, 9), uncounted).is_clean());
+}
+
+#[test]
+fn a_stream_of_another_database_is_called_so() {
+    let ledger = Ledger { agent: AGENT, entries: vec![entry(6, 6)] };
+    let reports = compare(&ledger, &[]);
+    assert_eq!((reports[0].missing, reports[0].is_foreign), (6, true));
+    let text = super::super::table(&reports);
+    assert!(
+        text.contains("<- not clean: not of this database") && text.contains("from SQLite to PostgreSQL"),
+        "{text}"
+    );
+    let ledger = Ledger { agent: AGENT, entries: vec![entry(6, 0)] };
+    let pending = compare(&ledger, &[]);
+    assert!(pending[0].is_clean() && !pending[0].is_foreign);
+    assert!(!super::super::table(&pending).contains("another one"));
 }

@@ -3,7 +3,8 @@
 use super::PgStore;
 use super::codes::{self, Time};
 use super::failure::{Failure, While, failure};
-use crate::store::types::{AgentRow, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::AgentRow;
 use everypath_protocol::codec;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::UnixTime;

@@ -3,7 +3,7 @@
 use super::codes::{self, Time, agent_number, histogram_bytes, int4, signed, unsigned};
 use super::failure::While;
 use super::partitions::Table;
-use crate::store::types::StoreError;
+use crate::store::error::StoreError;
 use aggregator_core::rollup::{Bucket, Level, PairKey};
 use everypath_protocol::time::UnixTime;
 use everypath_protocol::window::RttRange;

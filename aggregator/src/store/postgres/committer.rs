@@ -9,8 +9,9 @@ use super::failure::{Failure, failure};
 use super::ingest::{self, Stop};
 use super::partitions::Wanted;
 use super::prepare;
+use crate::store::error::{IngestError, StoreError};
 use crate::store::has_room_for_backlog;
-use crate::store::types::{Batch, IngestError, Ingested, StoreError};
+use crate::store::types::{Batch, Ingested};
 use everypath_protocol::id::AgentId;
 use futures::future::select_all;
 use std::collections::BTreeSet;
@@ -199,7 +200,7 @@ impl Desk {
     fn answer(&mut self, item: Item, outcome: ingest::Outcome) {
         let outcome = outcome
             .map(|stored| Ingested { is_new_agent: self.unannounced.remove(&item.batch.header.agent), ..stored });
-        let _ = item.answer.send(outcome.map_err(IngestError::Refused));
+        let _ = item.answer.send(outcome);
     }
 
     async fn try_group(&mut self, group: &[Item]) -> Tried {
@@ -212,6 +213,7 @@ impl Desk {
                 }
                 Ok(Ok(outcomes)) => return Tried::Stored(outcomes),
                 Ok(Err(Stop::Again)) => continue,
+                Ok(Err(Stop::Unstorable(why))) => return Tried::Unstorable(why),
                 Ok(Err(Stop::NoPartition(wanted))) => match self.make_room(&wanted).await {
                     Ok(()) => continue,
                     Err(error) => error,

@@ -1,7 +1,8 @@
 //! Connections, and what every session is told at its beginning.
 
-use super::failure::{While, store_error};
-use crate::store::types::{ReplicaId, StoreError};
+use super::failure::While;
+use crate::store::error::{StoreError, words};
+use crate::store::types::ReplicaId;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Executor as _, PgConnection, PgPool};
 use std::str::FromStr as _;
@@ -65,13 +66,45 @@ impl Server {
 /// Reads a URL. The error names what is wrong and never repeats the URL, which may hold a password.
 pub(super) fn parse(url: &str) -> Result<PgConnectOptions, StoreError> {
     let options = PgConnectOptions::from_str(url);
-    options.map(|options| options.disable_statement_logging()).map_err(|error| store_error("reading its URL", error))
+    options.map(|options| options.disable_statement_logging()).map_err(|error| {
+        StoreError::Unreachable(format!(
+            "the database's URL cannot be read ({}); it must be like postgres://user:password@host:5432/database",
+            words(&error)
+        ))
+    })
+}
+
+/// Why there is no connection, to which server, and what to look at. The password is in none of it.
+fn unreachable(options: &PgConnectOptions, error: &sqlx::Error) -> StoreError {
+    let user = options.get_username();
+    let database = options.get_database().unwrap_or(user);
+    let place = options.get_socket().map_or_else(
+        || format!("{}:{}", options.get_host(), options.get_port()),
+        |socket| socket.display().to_string(),
+    );
+    let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code).unwrap_or_default();
+    let remedy = match code.as_ref() {
+        "28P01" | "28000" => {
+            format!("check the user `{user}` and the password in the URL, and pg_hba.conf of the server")
+        }
+        "3D000" => format!("make it: createdb -O {user} {database}"),
+        "53300" => "raise max_connections of the server, or lower database.connections".to_owned(),
+        "57P03" => "the server is starting or ending; try again in a moment".to_owned(),
+        _ if matches!(error, sqlx::Error::Tls(_)) => {
+            "see `sslmode` in the URL and the certificate of the server".to_owned()
+        }
+        _ => "does the server run there, and may this host reach it? See database.url".to_owned(),
+    };
+    StoreError::Unreachable(format!(
+        "cannot connect to the database `{database}` on {place}: {}; {remedy}",
+        words(error)
+    ))
 }
 
 /// A connection for the schema: no time limits, a migration takes as long as it takes.
 pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, StoreError> {
     // Whoever starts the program wants to know why, not that the database is busy.
-    let refused = |cause| StoreError::Database { doing: "connecting", cause };
+    let refused = |cause| unreachable(options, &cause);
     let mut connection = options.connect().await.map_err(refused)?;
     connection.execute("set timezone = 'UTC'; set client_min_messages = 'warning'").await.map_err(refused)?;
     Ok(connection)

@@ -6,7 +6,8 @@ use super::failure::While;
 use super::partitions::{Table, pieces};
 use super::reconcile::{Edition, edition, is_hypertable};
 use super::schema;
-use crate::store::types::{Description, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::Description;
 use sqlx::{PgConnection, Row as _};
 
 const DOING: &str = "describing it";

@@ -1,6 +1,6 @@
 //! What an error of the database means for whoever asked.
 
-use crate::store::types::StoreError;
+use crate::store::error::{StoreError, words};
 
 /// The name that PostgreSQL gave to the unique index over the names of agents.
 const AGENT_NAME: &str = "agent_name_key";
@@ -65,7 +65,7 @@ pub(super) fn store_error(doing: &'static str, source: sqlx::Error) -> StoreErro
     }
     match failure(&source) {
         Failure::Away | Failure::Collision => {
-            tracing::warn!(doing, error = %source, "the database is away or busy");
+            tracing::warn!(doing, error = words(&source), "the database is away or busy");
             StoreError::Busy
         }
         Failure::Data | Failure::NoPartition | Failure::Other => StoreError::Database { doing, cause: source },

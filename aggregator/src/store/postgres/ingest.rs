@@ -7,8 +7,9 @@ use super::journal::{self, Entry};
 use super::partitions::{Table, Wanted};
 use super::prepare::{Numbers, stream_of};
 use super::{Shared, failure::Failure, failure::failure};
+use crate::store::error::IngestError;
 use crate::store::types::{Batch, Ingested};
-use aggregator_core::admit::{self, Admission, Refusal, Row};
+use aggregator_core::admit::{self, Admission, Row};
 use everypath_protocol::id::Seq;
 use everypath_protocol::record::{CellFlip, Record};
 use everypath_protocol::time::UnixTime;
@@ -19,7 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 /// waits up to 40 ms for the server's system to acknowledge a short first one (sqlx leaves Nagle's algorithm on).
 const COPY_ROWS_MIN: usize = 1_000;
 
-pub(super) type Outcome = Result<Ingested, Refusal>;
+pub(super) type Outcome = Result<Ingested, IngestError>;
 
 /// Why a transaction was given up.
 #[derive(Debug)]
@@ -28,6 +29,8 @@ pub(super) enum Stop {
     Again,
     /// There is no partition for the time of some row.
     NoPartition(Wanted),
+    /// One of the batches can never be stored.
+    Unstorable(String),
     /// The database refused.
     Database(sqlx::Error),
 }
@@ -113,10 +116,11 @@ async fn work(
     if !shared.is_bare {
         insert_accounts(transaction, &admitted).await?;
     }
-    let entries = admitted
-        .iter()
-        .filter_map(|item| Entry::of(item.source, &item.admission.rows, &numbers.agents, item.batch.received_at));
-    journal::write(transaction, shared.replica, entries.collect()).await?;
+    let mut entries = Vec::with_capacity(admitted.len());
+    for item in &admitted {
+        entries.extend(Entry::of(item.source, &item.admission.rows, &numbers.agents, item.batch.received_at)?);
+    }
+    journal::write(transaction, shared.replica, entries).await?;
     if !shared.is_bare {
         move_cursors(transaction, &admitted).await?;
     }
@@ -148,7 +152,7 @@ async fn admit_all<'a>(
     connection: &mut PgConnection,
     numbers: &Numbers,
     batches: &[&'a Batch],
-) -> Result<(Vec<Admitted<'a>>, Vec<Option<Refusal>>), Stop> {
+) -> Result<(Vec<Admitted<'a>>, Vec<Option<IngestError>>), Stop> {
     let ids: BTreeSet<i32> = numbers.streams.values().copied().collect();
     let ids: Vec<i32> = ids.into_iter().collect();
     let mut cursors: BTreeMap<i32, Seq> = BTreeMap::new();
@@ -171,7 +175,8 @@ async fn admit_all<'a>(
             stream.and_then(|stream| cursors.get(&stream).copied()).unwrap_or(Seq(0))
         };
         match admit::admit(cursor, &batch.header, batch.blocks.clone(), batch.received_at) {
-            Err(refusal) => refusals.push(Some(refusal)),
+            Err(refusal) => refusals.push(Some(IngestError::Refused(refusal))),
+            Ok(_) if numbers.is_crowded(batch) => refusals.push(Some(IngestError::UnknownTargets)),
             Ok(admission) => {
                 let source = numbers.agents.get(&batch.header.agent).ok_or(Stop::Again)?.id;
                 let stream = stream.ok_or(Stop::Again)?;

@@ -2,11 +2,14 @@
 
 use super::codes::{Time, agent_number, int4};
 use super::failure::While;
+use super::ingest::Stop;
 use super::keys::Known;
 use super::{PgStore, Shared};
-use crate::store::types::{JournalEntry, ReplicaId, SampleRow, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{JournalEntry, ReplicaId, SampleRow};
 use aggregator_core::admit::{FLAG_CLOCK_UNKNOWN, Row};
 use aggregator_core::archive::{self, Archived, ArchivedRow};
+use aggregator_core::follow::HOLES_MAX;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::record::Record;
 use everypath_protocol::time::UnixTime;
@@ -21,8 +24,9 @@ const LEVEL: i32 = 1;
 /// Bytes of entries that the matrix of a start is told again, the newest of them: some 500,000 rows. What is older is in
 /// `latest`.
 const REPLAY_BYTES_MAX: i64 = 4 * 1024 * 1024;
-/// A replica that begins with an empty journal looks back this far: what is under way may still become visible below the head.
-const LOOK_BACK: i64 = 500;
+/// A replica begins this far below the newest number that was given out, whether its entry is visible or not: what is under way may
+/// still become visible below. What was shown already does no harm again, and no more is asked for again than a follower can.
+const LOOK_BACK: i64 = HOLES_MAX as i64;
 
 /// What one batch brought.
 pub(super) struct Entry {
@@ -33,30 +37,25 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// Nothing for a batch without new rows.
+    /// Nothing for a batch without new rows. What is not in the journal is in no sum and on no other replica's page, so every row
+    /// is in it or none is stored.
     pub(super) fn of(
         source: i32,
         rows: &[Row],
         numbers: &BTreeMap<AgentId, Known>,
         received_at: UnixTime,
-    ) -> Option<Self> {
-        let number = |row: &Row| {
-            let target = match &row.record {
-                Record::Window(window) => window.target,
-                Record::Flip(flip) => flip.target,
-            };
-            numbers.get(&target).map(|known| agent_number(known.id))
-        };
-        let archived: Vec<ArchivedRow> =
-            rows.iter().filter_map(|row| Some(ArchivedRow::new(row, number(row)?))).collect();
-        if archived.is_empty() {
-            return None;
+    ) -> Result<Option<Self>, Stop> {
+        let mut archived = Vec::with_capacity(rows.len());
+        for row in rows {
+            let target = numbers.get(&row.target()).ok_or(Stop::Again)?;
+            archived.push(ArchivedRow::new(row, agent_number(target.id)));
         }
-        let bytes = archive::encode(&archived);
-        // Compressing into memory cannot fail for want of room; the library's type allows for it.
-        let body = zstd::bulk::compress(&bytes, LEVEL).ok()?;
+        if archived.is_empty() {
+            return Ok(None);
+        }
+        let body = close(&archive::encode(&archived))?;
         let windows = archived.iter().filter(|row| matches!(row.record, Archived::Window(_))).count();
-        Some(Self { source, received_at, windows: int4(windows), body })
+        Ok(Some(Self { source, received_at, windows: int4(windows), body }))
     }
 }
 
@@ -81,6 +80,18 @@ pub(super) async fn write(
         .map(drop)
 }
 
+/// A body, which [`open`] opens. What it would not open is never written: nothing behind it would be added to the sums.
+fn close(bytes: &[u8]) -> Result<Vec<u8>, Stop> {
+    if bytes.len() > archive::BYTES_MAX {
+        return Err(Stop::Unstorable(format!(
+            "an entry of the journal would be {} bytes long; at most {} can be read",
+            bytes.len(),
+            archive::BYTES_MAX
+        )));
+    }
+    zstd::bulk::compress(bytes, LEVEL).map_err(|error| Stop::Unstorable(format!("it cannot be compressed: {error}")))
+}
+
 /// The rows of a body.
 pub(super) fn open(body: &[u8]) -> Result<Vec<ArchivedRow>, StoreError> {
     const DAMAGED: StoreError = StoreError::Damaged("an entry of the journal");
@@ -90,8 +101,7 @@ pub(super) fn open(body: &[u8]) -> Result<Vec<ArchivedRow>, StoreError> {
 
 impl PgStore {
     pub(in crate::store) async fn journal_head(&self) -> Result<i64, StoreError> {
-        let select = "select coalesce((select max(id) from journal), \
-                      (select case when is_called then greatest(last_value - $1, 0) else 0 end from journal_id_seq))";
+        let select = "select case when is_called then greatest(last_value - $1, 0) else 0 end from journal_id_seq";
         sqlx::query_scalar(select).bind(LOOK_BACK).fetch_one(self.pool()).await.doing("reading the head of the journal")
     }
 
@@ -187,4 +197,37 @@ async fn names(
 fn told(row: &ArchivedRow, keys: &BTreeMap<i32, AgentId>) -> Option<(Record, UnixTime)> {
     let target = *keys.get(&int4(row.target))?;
     (row.flags & FLAG_CLOCK_UNKNOWN == 0).then(|| row.record(target))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use everypath_protocol::id::Seq;
+    use everypath_protocol::window::{ProbeKind, Window};
+
+    const TARGET: AgentId = AgentId([7; 32]);
+
+    fn row() -> Row {
+        let window = Window::new(TARGET, ProbeKind::Icmp, UnixTime(5));
+        Row { seq: Seq(1), time: UnixTime(5), ended: None, flags: 0, record: Record::Window(window) }
+    }
+
+    /// Rows about a target whose number was forgotten meanwhile were left out of the journal, and so of the sums, for ever.
+    #[test]
+    fn a_row_that_cannot_be_told_stops_the_batch() {
+        let mut numbers = BTreeMap::new();
+        let nobody = Entry::of(1, &[row()], &numbers, UnixTime(9));
+        assert!(matches!(nobody, Err(Stop::Again)), "it begins anew and looks the target up");
+        numbers.insert(TARGET, Known { id: 3, is_member: false });
+        let entry = Entry::of(1, &[row()], &numbers, UnixTime(9)).expect("known").expect("one row");
+        assert_eq!((entry.windows, open(&entry.body).expect("readable").len()), (1, 1));
+        assert!(Entry::of(1, &[], &numbers, UnixTime(9)).expect("nothing is no mistake").is_none());
+    }
+
+    #[test]
+    fn what_could_not_be_read_again_is_not_written() {
+        let Err(Stop::Unstorable(why)) = close(&vec![0; archive::BYTES_MAX + 1]) else { panic!("too long") };
+        assert!(why.contains("at most 16777216 can be read"), "{why}");
+        assert!(close(&vec![0; archive::BYTES_MAX]).is_ok());
+    }
 }

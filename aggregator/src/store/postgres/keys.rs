@@ -3,7 +3,7 @@
 
 use super::codes;
 use super::failure::While;
-use crate::store::types::StoreError;
+use crate::store::error::StoreError;
 use everypath_protocol::id::{AgentId, Epoch};
 use sqlx::{PgConnection, Row as _};
 use std::collections::BTreeMap;

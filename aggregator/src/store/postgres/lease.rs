@@ -3,7 +3,8 @@
 use super::PgStore;
 use super::codes::signed;
 use super::failure::While;
-use crate::store::types::{Lease, ReplicaId, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{Lease, ReplicaId};
 use everypath_protocol::time::Span;
 use sqlx::PgConnection;
 

@@ -3,7 +3,8 @@
 use super::PgStore;
 use super::codes::{self, Time, int4};
 use super::failure::While;
-use crate::store::types::{LatestRow, MatrixState, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{LatestRow, MatrixState};
 use aggregator_core::matrix::SavedCell;
 use everypath_protocol::cell::PackedCell;
 use everypath_protocol::id::AgentId;

@@ -26,13 +26,16 @@ mod reconcile;
 mod retention;
 mod rollup;
 mod schema;
+mod series;
 mod settings;
 mod streams;
 mod tokens;
+mod unsummed;
 
 pub use connect::PgOptions;
 
-use crate::store::types::{Batch, IngestError, Ingested, ReplicaId, StoreError};
+use crate::store::error::{IngestError, StoreError};
+use crate::store::types::{Batch, Ingested, ReplicaId};
 use committer::Committers;
 use failure::While;
 use keys::Keys;

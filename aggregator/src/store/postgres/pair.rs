@@ -4,11 +4,13 @@ use super::PgStore;
 use super::buckets;
 use super::codes::{self, Time, count, unsigned};
 use super::failure::While;
-use crate::store::types::{PairQuery, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::PairQuery;
 use aggregator_core::rollup::Bucket;
 use aggregator_core::series::Source;
+use everypath_protocol::id::AgentId;
 use everypath_protocol::time::{Span, UnixTime};
-use everypath_protocol::window::{NotMeasuredCounts, RttRange, Window};
+use everypath_protocol::window::{NotMeasuredCounts, ProbeKind, RttRange, Window};
 use sqlx::postgres::PgRow;
 use sqlx::{AssertSqlSafe, Row as _};
 
@@ -39,7 +41,7 @@ impl PgStore {
         let read = |row: &PgRow| {
             let Time(time) = row.try_get("time").doing(DOING)?;
             let bucket = match query.table {
-                Source::Samples => Bucket::of(&window(row, query, time)?),
+                Source::Samples => Bucket::of(&window(row, query.target, query.kind, time)?),
                 Source::Rollup(_) => buckets::read(row)?,
             };
             Ok((time, bucket))
@@ -48,10 +50,11 @@ impl PgStore {
     }
 }
 
-fn window(row: &PgRow, query: PairQuery, time: UnixTime) -> Result<Window, StoreError> {
+/// A row of `sample`.
+pub(super) fn window(row: &PgRow, target: AgentId, kind: ProbeKind, time: UnixTime) -> Result<Window, StoreError> {
     let number = |column: &str| row.try_get::<i32, _>(column).map(count).doing(DOING);
     let small = |column: &str| row.try_get::<i16, _>(column).map(count).doing(DOING);
-    let mut window = Window::new(query.target, query.kind, time);
+    let mut window = Window::new(target, kind, time);
     window.span = Span::millis(number("span_ms")?.into());
     window.sent = number("sent")?;
     window.received = number("received")?;

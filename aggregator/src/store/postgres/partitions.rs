@@ -5,7 +5,7 @@
 
 use super::failure::While;
 use crate::clock::rfc3339;
-use crate::store::types::StoreError;
+use crate::store::error::StoreError;
 use everypath_protocol::time::{Span, UnixTime};
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Row as _};
 use std::collections::{BTreeMap, BTreeSet};

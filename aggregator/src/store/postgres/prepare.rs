@@ -7,6 +7,7 @@ use super::agents::make_member;
 use super::codes::{self, Time};
 use super::ingest::Stop;
 use super::keys::{Keys, Known, StreamKey};
+use crate::store::error::UNKNOWN_TARGETS_MAX;
 use crate::store::types::Batch;
 use aggregator_core::admit;
 use everypath_protocol::block::Content;
@@ -23,6 +24,8 @@ pub(super) struct Numbers {
     pub(super) agents: BTreeMap<AgentId, Known>,
     /// Of a stream that is missing here every batch was refused at a cursor of zero, the cursor of a new one.
     pub(super) streams: BTreeMap<StreamKey, i32>,
+    /// Authors whose unknown targets got no numbers, because there would be too many of them.
+    crowded: BTreeSet<AgentId>,
 }
 
 /// Members that were made are added to `new_members`.
@@ -34,7 +37,7 @@ pub(super) async fn prepare(
 ) -> Result<Numbers, Stop> {
     let wanted: BTreeSet<AgentId> = batches.iter().flat_map(|batch| named(batch)).collect();
     let streams = keys.streams(batches.iter().map(|batch| stream_of(batch)));
-    let mut numbers = Numbers { agents: keys.numbers(connection, wanted).await?, streams };
+    let mut numbers = Numbers { agents: keys.numbers(connection, wanted).await?, streams, crowded: BTreeSet::new() };
     let unknown: Vec<&Batch> = batches.iter().copied().filter(|batch| numbers.lack_of(batch)).collect();
     if unknown.is_empty() {
         return Ok(numbers);
@@ -61,9 +64,16 @@ pub(super) const fn stream_of(batch: &Batch) -> StreamKey {
 impl Numbers {
     fn lack_of(&self, batch: &Batch) -> bool {
         let is_member = self.agents.get(&batch.header.agent).is_some_and(|known| known.is_member);
-        !is_member
-            || !self.streams.contains_key(&stream_of(batch))
-            || named(batch).any(|key| !self.agents.contains_key(&key))
+        !is_member || !self.streams.contains_key(&stream_of(batch)) || self.lacks_target_of(batch)
+    }
+
+    fn lacks_target_of(&self, batch: &Batch) -> bool {
+        named(batch).any(|key| !self.agents.contains_key(&key))
+    }
+
+    /// Whether the batch names somebody who got no number, because its author named too many whom nobody introduced.
+    pub(super) fn is_crowded(&self, batch: &Batch) -> bool {
+        self.crowded.contains(&batch.header.agent) && self.lacks_target_of(batch)
     }
 }
 
@@ -128,28 +138,63 @@ async fn members(
     Ok(())
 }
 
-/// Targets that nobody introduced yet get a row that holds their key alone.
+/// Targets that nobody introduced yet get a row that holds their key and who named them, unless that one named too many.
 async fn targets(
     keys: &Keys,
     numbers: &mut Numbers,
     connection: &mut PgConnection,
     batches: &[&Batch],
 ) -> Result<(), Stop> {
-    let named: BTreeSet<AgentId> = batches.iter().flat_map(|batch| named(batch)).collect();
-    let missing: Vec<AgentId> = named.into_iter().filter(|key| !numbers.agents.contains_key(key)).collect();
-    let Some(first) = batches.first().filter(|_| !missing.is_empty()) else { return Ok(()) };
-    introduce(connection, &missing, first.received_at).await?;
+    let mut missing: BTreeMap<AgentId, i32> = BTreeMap::new();
+    let mut by_author: BTreeMap<AgentId, BTreeSet<AgentId>> = BTreeMap::new();
+    for batch in batches {
+        let unknown = named(batch).filter(|key| !numbers.agents.contains_key(key));
+        by_author.entry(batch.header.agent).or_default().extend(unknown);
+    }
+    by_author.retain(|_, unknown| !unknown.is_empty());
+    let Some(now) = batches.first().map(|batch| batch.received_at).filter(|_| !by_author.is_empty()) else {
+        return Ok(());
+    };
+    let authors = by_author.keys().filter_map(|author| Some(numbers.agents.get(author)?.id)).collect();
+    let before = named_by(connection, authors).await?;
+    for (author, unknown) in by_author {
+        let id = numbers.agents.get(&author).ok_or(Stop::Again)?.id;
+        if before.get(&id).copied().unwrap_or(0).saturating_add(unknown.len() as u64) > UNKNOWN_TARGETS_MAX {
+            numbers.crowded.insert(author);
+        } else {
+            missing.extend(unknown.into_iter().map(|key| (key, id)));
+        }
+    }
+    introduce(connection, &missing, now).await?;
+    let missing: Vec<AgentId> = missing.into_keys().collect();
     numbers.agents.extend(keys.look_up(connection, &missing).await?);
     Ok(())
 }
 
+/// How many targets each of these authors named that nobody has introduced yet. Batches under way elsewhere are not counted, so
+/// an author may get a few batches further than the limit.
+async fn named_by(connection: &mut PgConnection, authors: Vec<i32>) -> Result<BTreeMap<i32, u64>, sqlx::Error> {
+    let select = "select named_by, count(*) from agent where certificate is null and named_by = any($1) group by 1";
+    let counts: Vec<(i32, i64)> = sqlx::query_as(select).bind(authors).fetch_all(connection).await?;
+    Ok(counts.into_iter().map(|(author, count)| (author, codes::unsigned(count))).collect())
+}
+
 /// In the order of keys, so that two that introduce the same ones wait for each other at the first. Those that are there are
 /// left out before: an insert that finds a conflict uses up a number.
-async fn introduce(connection: &mut PgConnection, keys: &[AgentId], now: UnixTime) -> Result<(), sqlx::Error> {
-    let bytes: Vec<&[u8]> = keys.iter().map(|key| key.0.as_slice()).collect();
-    let insert = "insert into agent (key, first_seen) select w.key, $2 from unnest($1::bytea[]) as w (key) \
+async fn introduce(
+    connection: &mut PgConnection,
+    keys: &BTreeMap<AgentId, i32>,
+    now: UnixTime,
+) -> Result<(), sqlx::Error> {
+    if keys.is_empty() {
+        return Ok(());
+    }
+    let bytes: Vec<&[u8]> = keys.keys().map(|key| key.0.as_slice()).collect();
+    let authors: Vec<i32> = keys.values().copied().collect();
+    let insert = "insert into agent (key, first_seen, named_by) select w.key, $2, w.author \
+                  from unnest($1::bytea[], $3::int4[]) as w (key, author) \
                   where not exists (select 1 from agent a where a.key = w.key) order by w.key on conflict (key) do nothing";
-    sqlx::query(insert).bind(bytes).bind(Time(now)).execute(connection).await.map(drop)
+    sqlx::query(insert).bind(bytes).bind(Time(now)).bind(authors).execute(connection).await.map(drop)
 }
 
 /// New streams begin at a cursor of zero.

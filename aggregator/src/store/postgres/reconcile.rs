@@ -6,7 +6,7 @@
 
 use super::failure::While;
 use super::partitions::{Partitions, Table, pieces};
-use crate::store::types::StoreError;
+use crate::store::error::StoreError;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 

@@ -6,7 +6,8 @@ use super::failure::{Failure, While, failure, store_error};
 use super::lease;
 use super::partitions::{Piece, Table, is_partitioned, pieces};
 use crate::clock::rfc3339;
-use crate::store::types::{Keep, Lease, Maintained, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{Keep, Lease, Maintained};
 use everypath_protocol::time::{Span, UnixTime};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection};
 use std::sync::atomic::Ordering;
@@ -132,10 +133,11 @@ async fn drop_piece(connection: &mut PgConnection, lease: Lease, table: Table, p
     if matches!(table, Table::Sample | Table::Event) {
         transaction.execute(AssertSqlSafe(format!("lock table {name} in share mode"))).await?;
         let mark = format!(
-            "with newest as (select stream, max(seq) as seq from {name} group by stream), \
-             locked as (select s.id, n.seq from stream s join newest n on n.stream = s.id \
+            "with newest as (select stream, max(seq) as seq, count(*) as rows from {name} group by stream), \
+             locked as (select s.id, n.seq, n.rows from stream s join newest n on n.stream = s.id \
              order by s.agent, s.epoch for no key update of s) \
-             update stream set expired = greatest(expired, locked.seq) from locked where stream.id = locked.id"
+             update stream set expired = greatest(expired, locked.seq), \
+             expired_rows = expired_rows + locked.rows from locked where stream.id = locked.id"
         );
         transaction.execute(AssertSqlSafe(mark)).await?;
     }

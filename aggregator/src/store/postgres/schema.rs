@@ -7,7 +7,7 @@
 use super::connect;
 use super::failure::While;
 use super::reconcile;
-use crate::store::types::StoreError;
+use crate::store::error::StoreError;
 use sqlx::migrate::Migrator;
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
@@ -63,8 +63,13 @@ pub(super) async fn applied(connection: &mut PgConnection) -> Result<i64, StoreE
 pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreError> {
     const DOING: &str = "checking its schema";
     let (applied, known) = (applied(connection).await?, known());
+    if applied == 0 {
+        return Err(StoreError::Unfit(
+            "it is empty; run `aggregator migrate`, or start `aggregator serve`, which does that too".to_owned(),
+        ));
+    }
     if applied < known {
-        return Err(unfit(format!(
+        return Err(StoreError::Unfit(format!(
             "its schema is of version {applied} and this program needs {known}; run `aggregator migrate`"
         )));
     }
@@ -72,7 +77,7 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreErro
         let select = "select min_reader from schema_reader";
         let min_reader: i64 = sqlx::query_scalar(select).fetch_one(connection).await.doing(DOING)?;
         if min_reader > known {
-            return Err(unfit(format!(
+            return Err(StoreError::Unfit(format!(
                 "its schema is of version {applied} and can be used by programs that know version {min_reader} or later; \
                  this one knows {known}; install a newer one"
             )));
@@ -80,10 +85,6 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreErro
         tracing::info!(applied, known, "the database is newer than this program and can still be used by it");
     }
     Ok(())
-}
-
-fn unfit(why: String) -> StoreError {
-    StoreError::Database { doing: "checking its schema", cause: sqlx::Error::InvalidArgument(why) }
 }
 
 /// Migrates the database at `url` and makes use of what its server can do. Changes nothing if everything is done.

@@ -3,7 +3,7 @@
 use super::PgStore;
 use super::codes::Time;
 use super::failure::While;
-use crate::store::types::StoreError;
+use crate::store::error::StoreError;
 use everypath_protocol::time::UnixTime;
 
 impl PgStore {
@@ -32,6 +32,13 @@ impl PgStore {
             .await
             .doing("keeping a setting")?;
         Ok(done.rows_affected() == 1)
+    }
+
+    /// What time it is there.
+    pub(in crate::store) async fn clock(&self) -> Result<UnixTime, StoreError> {
+        let select = sqlx::query_scalar("select clock_timestamp()");
+        let Time(now) = select.fetch_one(self.pool()).await.doing("asking for the time")?;
+        Ok(now)
     }
 
     pub(in crate::store) async fn secret(&self, name: &'static str, sealed: Vec<u8>) -> Result<Vec<u8>, StoreError> {

@@ -1,9 +1,10 @@
 //! What the audit reads.
 
 use super::PgStore;
-use super::codes::{self, count, seq};
+use super::codes::{self, count, seq, unsigned};
 use super::failure::While;
-use crate::store::types::{StoreError, StreamRows};
+use crate::store::error::StoreError;
+use crate::store::types::StreamRows;
 use everypath_protocol::id::AgentId;
 use sqlx::{Executor as _, Row as _};
 
@@ -15,7 +16,7 @@ impl PgStore {
         // One picture of everything, so that a batch which comes meanwhile is seen as a whole or not at all. It scans.
         let begin = "set transaction isolation level repeatable read read only; set local statement_timeout = '10min'";
         reading.execute(begin).await.doing(DOING)?;
-        let select = "select s.id, s.epoch, s.cursor, s.expired from stream s join agent a on a.id = s.agent \
+        let select = "select s.id, s.epoch, s.cursor, s.expired, s.expired_rows from stream s join agent a on a.id = s.agent \
                       where a.key = $1 order by s.epoch";
         let rows = sqlx::query(select).bind(agent.0.as_slice()).fetch_all(&mut *reading).await.doing(DOING)?;
         let mut streams = Vec::with_capacity(rows.len());
@@ -41,6 +42,7 @@ impl PgStore {
                 epoch: codes::epoch(row.try_get("epoch").doing(DOING)?)?,
                 cursor: seq(row.try_get("cursor").doing(DOING)?),
                 expired: seq(row.try_get("expired").doing(DOING)?),
+                expired_rows: row.try_get::<Option<i64>, _>("expired_rows").doing(DOING)?.map(unsigned),
                 rows: numbers.into_iter().map(seq).collect(),
                 tombstones: tombstones.into_iter().map(|(first, last)| (seq(first), seq(last))).collect(),
                 blocks: blocks

@@ -3,7 +3,8 @@
 use super::PgStore;
 use super::codes::{self, Time};
 use super::failure::While;
-use crate::store::types::{JoinTokenRow, Redeemed, Redemption, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{JoinTokenRow, Redeemed, Redemption};
 use everypath_protocol::codec;
 use everypath_protocol::token::{TokenId, TokenKey};
 use sqlx::{Connection as _, PgConnection, Row as _};

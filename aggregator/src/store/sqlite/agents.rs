@@ -2,7 +2,8 @@
 
 use super::codes;
 use super::{SqliteStore, While};
-use crate::store::types::{AgentRow, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::AgentRow;
 use everypath_protocol::codec;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::UnixTime;

@@ -2,7 +2,8 @@
 
 use super::codes::unsigned;
 use super::{SqliteStore, While};
-use crate::store::types::{Description, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::Description;
 use sqlx::AssertSqlSafe;
 
 const DOING: &str = "describing the database";

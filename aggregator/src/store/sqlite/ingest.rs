@@ -3,8 +3,9 @@
 use super::blocks::{self, SampleBlock};
 use super::codes::{epoch_bytes, signed};
 use super::keys::Keys;
+use crate::store::error::{IngestError, UNKNOWN_TARGETS_MAX};
 use crate::store::types::{Batch, Ingested};
-use aggregator_core::admit::{self, Admission, FLAG_CLOCK_UNKNOWN, Piece, Refusal, Row, Tombstone};
+use aggregator_core::admit::{self, Admission, FLAG_CLOCK_UNKNOWN, Piece, Row, Tombstone};
 use aggregator_core::archive::ArchivedRow;
 use everypath_protocol::codec;
 use everypath_protocol::id::Seq;
@@ -15,20 +16,24 @@ use sqlx::{QueryBuilder, Sqlite, SqliteConnection};
 /// Rows in one statement. More saves nothing measurable, and the text of the statement stays in its cache.
 const ROWS_PER_STATEMENT: usize = 100;
 
-pub(super) type Outcome = Result<Ingested, Refusal>;
+pub(super) type Outcome = Result<Ingested, IngestError>;
 
 /// A refusal leaves no trace.
 pub(super) async fn store(
     connection: &mut SqliteConnection,
     keys: &mut Keys,
-    mut batch: Batch,
+    batch: &Batch,
 ) -> Result<Outcome, sqlx::Error> {
-    let cursor = cursor(connection, &batch).await?;
-    let admission = match admit::admit(cursor, &batch.header, std::mem::take(&mut batch.blocks), batch.received_at) {
+    let cursor = cursor(connection, batch).await?;
+    let admission = match admit::admit(cursor, &batch.header, batch.blocks.clone(), batch.received_at) {
         Ok(admission) => admission,
-        Err(refusal) => return Ok(Err(refusal)),
+        Err(refusal) => return Ok(Err(IngestError::Refused(refusal))),
     };
-    let (agent, is_new_agent) = author(connection, &batch).await?;
+    let unknown = keys.unknown(connection, admission.rows.iter().map(Row::target)).await?;
+    if unknown > 0 && named_by(connection, batch).await?.saturating_add(unknown) > UNKNOWN_TARGETS_MAX {
+        return Ok(Err(IngestError::UnknownTargets));
+    }
+    let (agent, is_new_agent) = author(connection, batch).await?;
     let stream: i64 = sqlx::query_scalar(
         "insert into stream (agent, epoch, cursor) values (?, ?, ?) \
          on conflict (agent, epoch) do update set cursor = excluded.cursor returning id",
@@ -38,7 +43,7 @@ pub(super) async fn store(
     .bind(signed(admission.cursor.0))
     .fetch_one(&mut *connection)
     .await?;
-    insert_rows(connection, keys, agent, stream, &batch, &admission).await?;
+    insert_rows(connection, keys, agent, stream, batch, &admission).await?;
     sqlx::query("update agent set last_seen = ? where id = ?")
         .bind(batch.received_at.0)
         .bind(agent)
@@ -59,6 +64,14 @@ async fn cursor(connection: &mut SqliteConnection, batch: &Batch) -> Result<Seq,
         .fetch_optional(connection)
         .await?;
     Ok(cursor.map_or(Seq(0), super::codes::seq))
+}
+
+/// How many targets the author named that nobody has introduced yet.
+async fn named_by(connection: &mut SqliteConnection, batch: &Batch) -> Result<u64, sqlx::Error> {
+    let select =
+        "select count(*) from agent where certificate is null and named_by = (select id from agent where key = ?)";
+    let named: i64 = sqlx::query_scalar(select).bind(batch.header.agent.0.as_slice()).fetch_one(connection).await?;
+    Ok(super::codes::unsigned(named))
 }
 
 /// The author's number, and whether it was no member until now. Its certificate was checked, so an agent that another issuer
@@ -89,11 +102,7 @@ async fn insert_rows(
     let mut samples = Vec::with_capacity(admission.rows.len());
     let mut events: Vec<(&Row, &CellFlip, u32)> = Vec::new();
     for row in &admission.rows {
-        let target = match &row.record {
-            Record::Window(window) => window.target,
-            Record::Flip(flip) => flip.target,
-        };
-        let target = keys.id(connection, target, batch.received_at).await?;
+        let target = keys.id(connection, row.target(), source, batch.received_at).await?;
         match &row.record {
             Record::Window(_) => samples.push(ArchivedRow::new(row, target)),
             Record::Flip(flip) => events.push((row, flip, target)),

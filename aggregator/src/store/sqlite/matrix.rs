@@ -3,7 +3,8 @@
 use super::blocks;
 use super::codes::{self, count};
 use super::{SqliteStore, While};
-use crate::store::types::{LatestRow, MatrixState, SampleRow, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{LatestRow, MatrixState, SampleRow};
 use aggregator_core::admit::FLAG_CLOCK_UNKNOWN;
 use aggregator_core::matrix::SavedCell;
 use everypath_protocol::cell::{CellState, PackedCell};
@@ -11,14 +12,16 @@ use everypath_protocol::id::AgentId;
 use everypath_protocol::record::{CellFlip, Record};
 use everypath_protocol::time::UnixTime;
 use everypath_protocol::window::ProbeKind;
-use sqlx::Row as _;
 use sqlx::sqlite::SqliteRow;
-use std::collections::BTreeMap;
+use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Number of the target, the cell as on the wire, end of the newest evidence.
 const CELL_BYTES: usize = 4 + 4 + 8;
 /// Blocks that the matrix of a start is told again, the newest of them; what is older is in `latest`.
 const REPLAY_BLOCKS_MAX: i64 = 16_384;
+/// Agents that one statement looks up.
+const KEYS_PER_STATEMENT: usize = 500;
 
 impl SqliteStore {
     pub(in crate::store) async fn matrix_state(&self, since: UnixTime) -> Result<MatrixState, StoreError> {
@@ -94,16 +97,12 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         self.write("keeping the matrix", move |connection| {
             Box::pin(async move {
-                let numbers = sqlx::query("select id, key from agent").fetch_all(&mut *connection).await?;
-                let mut ids: BTreeMap<Vec<u8>, u32> = BTreeMap::new();
-                for row in &numbers {
-                    ids.insert(row.try_get("key")?, count(row.try_get("id")?));
-                }
+                let ids = numbers(connection, &rows).await?;
                 for row in rows {
-                    let Some(source) = ids.get(row.source.0.as_slice()) else { continue };
+                    let Some(source) = ids.get(&row.source) else { continue };
                     let mut cells = Vec::with_capacity(row.cells.len() * CELL_BYTES);
                     for cell in &row.cells {
-                        if let Some(target) = ids.get(cell.target.0.as_slice()) {
+                        if let Some(target) = ids.get(&cell.target) {
                             cells.extend_from_slice(&target.to_le_bytes());
                             cells.extend_from_slice(&cell.packed.to_bytes());
                             cells.extend_from_slice(&cell.ended.0.to_le_bytes());
@@ -118,6 +117,25 @@ impl SqliteStore {
         })
         .await
     }
+}
+
+/// Of everybody in these rows, and of nobody else: the table of agents may be long.
+async fn numbers(connection: &mut SqliteConnection, rows: &[LatestRow]) -> Result<BTreeMap<AgentId, u32>, sqlx::Error> {
+    let named = rows.iter().flat_map(|row| row.cells.iter().map(|cell| cell.target).chain([row.source]));
+    let named: Vec<AgentId> = named.collect::<BTreeSet<_>>().into_iter().collect();
+    let mut numbers = BTreeMap::new();
+    for chunk in named.chunks(KEYS_PER_STATEMENT) {
+        let mut select = QueryBuilder::<Sqlite>::new("select id, key from agent where key in ");
+        select.push_tuples(chunk, |mut tuple, key| {
+            tuple.push_bind(key.0.as_slice());
+        });
+        for row in select.build().fetch_all(&mut *connection).await? {
+            if let Ok(key) = codes::agent(row.try_get("key")?) {
+                numbers.insert(key, count(row.try_get("id")?));
+            }
+        }
+    }
+    Ok(numbers)
 }
 
 fn unpack(bytes: &[u8], keys: &BTreeMap<i64, AgentId>) -> Option<SavedCell> {

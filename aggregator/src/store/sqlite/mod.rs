@@ -7,6 +7,7 @@ mod agents;
 mod blocks;
 mod codes;
 mod describe;
+mod failure;
 mod ingest;
 mod keys;
 mod lease;
@@ -14,16 +15,19 @@ mod matrix;
 mod pair;
 mod people;
 mod rollup;
+mod series;
 mod streams;
 mod tokens;
 mod upkeep;
 mod writer;
 
 use crate::files;
-use crate::store::types::{Batch, IngestError, Ingested, JournalEntry, ReplicaId, StoreError};
+use crate::store::error::{IngestError, StoreError};
+use crate::store::types::{Batch, Ingested, JournalEntry, ReplicaId};
 use futures::future::BoxFuture;
+use sqlx::migrate::MigrateError;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -77,7 +81,14 @@ impl SqliteStore {
             .busy_timeout(BUSY_TIMEOUT)
             .disable_statement_logging();
         let mut connection = options.connect().await.doing("opening it")?;
-        MIGRATIONS.run(&mut connection).await.map_err(sqlx::Error::from).doing("bringing its schema up to date")?;
+        match MIGRATIONS.run(&mut connection).await {
+            Err(MigrateError::VersionMissing(version)) => {
+                return Err(StoreError::Unfit(format!(
+                    "its schema is of a newer program (version {version}), and this one does not know that; install a newer one"
+                )));
+            }
+            done => done.map_err(sqlx::Error::from).doing("bringing its schema up to date")?,
+        }
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_lazy_with(options.clone().pragma("query_only", "on"));
@@ -87,6 +98,25 @@ impl SqliteStore {
             walk: Arc::default(),
             replica: ReplicaId::draw(),
         })
+    }
+
+    /// Whether the schema of the database in `data_dir` has everything that this program knows.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn is_current(data_dir: &Path) -> Result<bool, StoreError> {
+        const DOING: &str = "reading the version of its schema";
+        let options = SqliteConnectOptions::new().filename(data_dir.join(FILE)).busy_timeout(BUSY_TIMEOUT);
+        let mut connection = options.disable_statement_logging().connect().await.doing(DOING)?;
+        let made = "select exists (select 1 from sqlite_schema where name = '_sqlx_migrations')";
+        let newest = "select coalesce(max(version), 0) from _sqlx_migrations where success";
+        let newest: i64 = if sqlx::query_scalar(made).fetch_one(&mut connection).await.doing(DOING)? {
+            sqlx::query_scalar(newest).fetch_one(&mut connection).await.doing(DOING)?
+        } else {
+            0
+        };
+        connection.close().await.doing(DOING)?;
+        Ok(MIGRATIONS.iter().all(|migration| migration.version <= newest))
     }
 
     /// Whether there is a database in `data_dir`.

@@ -2,7 +2,8 @@
 
 use super::{SqliteStore, While};
 use crate::guard::Role;
-use crate::store::types::{ApiToken, LoginLimits, SessionRow, StoreError, UserRow};
+use crate::store::error::StoreError;
+use crate::store::types::{ApiToken, LoginLimits, SessionRow, UserRow};
 use everypath_protocol::sign::sha256;
 use everypath_protocol::time::{Span, UnixTime};
 use sqlx::Row as _;

@@ -3,7 +3,8 @@
 use super::blocks::rows_of;
 use super::codes::{count, signed, unsigned};
 use super::{SqliteStore, While, lease};
-use crate::store::types::{Lease, RolledUp, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{Lease, RolledUp, Unsummed};
 use aggregator_core::rollup::{Additions, Bucket, Level, PairKey};
 use everypath_protocol::codec;
 use everypath_protocol::histogram::Histogram;
@@ -34,6 +35,16 @@ impl SqliteStore {
             })
         });
         step.await?.ok_or(StoreError::LeaseLost)
+    }
+
+    pub(in crate::store) async fn unsummed(&self) -> Result<Option<Unsummed>, StoreError> {
+        let select =
+            "select received_at from sample_block where id > (select through from rollup_cursor) order by id limit 1";
+        let since: Option<i64> = sqlx::query_scalar(select)
+            .fetch_optional(&self.readers)
+            .await
+            .doing("looking for what is not rolled up")?;
+        Ok(since.map(|since| Unsummed { since: UnixTime(since), behind: None }))
     }
 
     /// How many samples are not in the sums yet.

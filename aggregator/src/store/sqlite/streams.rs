@@ -3,7 +3,8 @@
 use super::blocks::unpack;
 use super::codes::{self, seq, unsigned};
 use super::{SqliteStore, While};
-use crate::store::types::{StoreError, StreamRows};
+use crate::store::error::StoreError;
+use crate::store::types::StreamRows;
 use everypath_protocol::id::{AgentId, Seq};
 use sqlx::Row as _;
 
@@ -13,7 +14,7 @@ impl SqliteStore {
     pub(in crate::store) async fn streams(&self, agent: AgentId) -> Result<Vec<StreamRows>, StoreError> {
         // One transaction, so that a batch which comes meanwhile is seen as a whole or not at all.
         let mut reading = self.readers.begin().await.doing(DOING)?;
-        let select = "select s.id, s.epoch, s.cursor, s.expired from stream s join agent a on a.id = s.agent \
+        let select = "select s.id, s.epoch, s.cursor, s.expired, s.expired_rows from stream s join agent a on a.id = s.agent \
                       where a.key = ? order by s.epoch";
         let rows = sqlx::query(select).bind(agent.0.as_slice()).fetch_all(&mut *reading).await.doing(DOING)?;
         let mut streams = Vec::with_capacity(rows.len());
@@ -44,6 +45,7 @@ impl SqliteStore {
                 epoch: codes::epoch(row.try_get("epoch").doing(DOING)?)?,
                 cursor: seq(row.try_get("cursor").doing(DOING)?),
                 expired: seq(row.try_get("expired").doing(DOING)?),
+                expired_rows: row.try_get::<Option<i64>, _>("expired_rows").doing(DOING)?.map(unsigned),
                 rows: numbers,
                 tombstones: tombstones.into_iter().map(|(first, last)| (seq(first), seq(last))).collect(),
                 blocks: blocks.into_iter().map(|(first, last, rows)| (seq(first), seq(last), unsigned(rows))).collect(),

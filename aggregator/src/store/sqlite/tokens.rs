@@ -3,7 +3,8 @@
 use super::agents::upsert_member;
 use super::codes::{self, count};
 use super::{SqliteStore, While};
-use crate::store::types::{JoinTokenRow, Redeemed, Redemption, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{JoinTokenRow, Redeemed, Redemption};
 use everypath_protocol::codec;
 use everypath_protocol::token::{TokenId, TokenKey};
 use sqlx::{Row as _, SqliteConnection};

@@ -2,7 +2,8 @@
 
 use super::blocks::{SampleBlock, rows_of};
 use super::{SqliteStore, While, lease};
-use crate::store::types::{Keep, Lease, Maintained, StoreError};
+use crate::store::error::StoreError;
+use crate::store::types::{Keep, Lease, Maintained};
 use aggregator_core::rollup::Level;
 use everypath_protocol::sign::sha256;
 use everypath_protocol::time::{Span, UnixTime};
@@ -20,6 +21,9 @@ const PACK_BLOCKS_MIN: i64 = 16;
 const PACK_BLOCKS_MAX: i64 = 512;
 /// Samples in a packed block: unpacking it takes a millisecond. Not small by the index `sample_block_small`.
 const PACK_ROWS: i64 = 4_096;
+
+/// The audit must not take for missing what was deleted on purpose, and nothing else for that.
+const MARK: &str = "expired = max(expired, newest.seq), expired_rows = expired_rows + newest.rows";
 
 /// Where the walk over a table of sums is; the next run begins where this one ended.
 #[derive(Clone, Copy, Debug, Default)]
@@ -57,12 +61,12 @@ impl SqliteStore {
 }
 
 async fn samples(connection: &mut SqliteConnection, before: UnixTime) -> Result<u64, sqlx::Error> {
-    // The audit must not take for missing what was deleted on purpose. What is not rolled up yet stays.
+    // What is not rolled up yet stays.
     let old = "select id from sample_block where time_last < ? and id <= (select through from rollup_cursor) \
                order by time_last limit ?";
     let mark = format!(
-        "with newest as (select stream, max(last) as seq from sample_block where id in ({old}) group by stream) \
-         update stream set expired = max(expired, newest.seq) from newest where newest.stream = stream.id"
+        "with newest as (select stream, max(last) as seq, sum(rows) as rows from sample_block where id in ({old}) group by stream) \
+         update stream set {MARK} from newest where newest.stream = stream.id"
     );
     sqlx::query(AssertSqlSafe(mark)).bind(before.0).bind(ROWS_PER_STEP).execute(&mut *connection).await?;
     let delete = format!("delete from sample_block where id in ({old})");
@@ -73,8 +77,8 @@ async fn samples(connection: &mut SqliteConnection, before: UnixTime) -> Result<
 async fn events(connection: &mut SqliteConnection, before: UnixTime) -> Result<u64, sqlx::Error> {
     let old = "select id from event where time < ? order by time limit ?";
     let mark = format!(
-        "with newest as (select stream, max(seq) as seq from event where id in ({old}) group by stream) \
-         update stream set expired = max(expired, newest.seq) from newest where newest.stream = stream.id"
+        "with newest as (select stream, max(seq) as seq, count(*) as rows from event where id in ({old}) group by stream) \
+         update stream set {MARK} from newest where newest.stream = stream.id"
     );
     sqlx::query(AssertSqlSafe(mark)).bind(before.0).bind(ROWS_PER_STEP).execute(&mut *connection).await?;
     let delete = format!("delete from event where id in ({old})");

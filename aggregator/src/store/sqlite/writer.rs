@@ -4,10 +4,12 @@
 //! disk is full, and sqlx goes on believing in a transaction. Such a connection is thrown away and a new one is opened.
 
 use super::While;
+use super::failure::is_unstorable;
 use super::ingest;
 use super::keys::Keys;
+use crate::store::error::{IngestError, StoreError};
 use crate::store::has_room_for_backlog;
-use crate::store::types::{Batch, IngestError, Ingested, StoreError};
+use crate::store::types::{Batch, Ingested};
 use futures::future::BoxFuture;
 use sqlx::sqlite::SqliteConnectOptions;
 use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection};
@@ -23,12 +25,12 @@ const GROUP_MAX: usize = 64;
 /// Pause after the database could not be opened again.
 const REOPEN_EVERY: Duration = Duration::from_secs(1);
 
-type Answer<T, E> = oneshot::Sender<Result<T, E>>;
+type Answer = oneshot::Sender<Result<Ingested, IngestError>>;
 /// Says whether it was committed. Dropped undone, it answers "busy".
 type Work = Box<dyn for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, bool> + Send>;
 
 enum Job {
-    Ingest(Box<Batch>, Answer<Ingested, IngestError>),
+    Ingest(Box<Batch>, Answer),
     Other(Work),
     Close(oneshot::Sender<()>),
 }
@@ -177,31 +179,57 @@ impl Desk {
         self.note(is_committed);
     }
 
-    /// Stores several batches in one transaction. One that is refused leaves no trace and does not hinder the others; if the
-    /// database fails, all are undone and none is acknowledged.
-    async fn ingest(&mut self, group: Vec<(Batch, Answer<Ingested, IngestError>)>) {
-        if group.is_empty() {
-            return;
+    /// Stores several batches in one transaction. One that is refused leaves no trace and does not hinder the others. If the
+    /// database can never store one of them, the group is halved until that one is alone: its agent is told, and nobody else
+    /// waits for it. If the database fails, all are undone and none is acknowledged.
+    async fn ingest(&mut self, group: Vec<(Batch, Answer)>) {
+        let mut groups = vec![group];
+        while let Some(mut group) = groups.pop() {
+            if group.is_empty() {
+                continue;
+            }
+            match self.try_group(&group).await {
+                Ok(outcomes) => {
+                    self.is_failing.store(false, Ordering::Relaxed);
+                    for ((_, answer), outcome) in group.into_iter().zip(outcomes) {
+                        // Whoever asked may have gone away; the agent asks again.
+                        let _ = answer.send(outcome);
+                    }
+                }
+                Err(Some(error)) if is_unstorable(&error) => {
+                    if group.len() > 1 {
+                        // The first half is taken from the stack first: order within a stream is kept.
+                        groups.push(group.split_off(group.len() / 2));
+                        groups.push(group);
+                    } else if let Some((_, answer)) = group.pop() {
+                        tracing::warn!(%error, "a record can never be stored; its agent is told to find it");
+                        let _ = answer.send(Err(IngestError::Unstorable(error.to_string())));
+                    }
+                }
+                Err(error) => {
+                    self.is_failing.store(true, Ordering::Relaxed);
+                    let rest: Vec<_> = group.into_iter().chain(groups.drain(..).flatten()).collect();
+                    if let Some(error) = error {
+                        tracing::error!(%error, batches = rest.len(), "batches were not stored; their agents will send them again");
+                    }
+                    for (_, answer) in rest {
+                        let _ = answer.send(Err(IngestError::Store(StoreError::Busy)));
+                    }
+                }
+            }
         }
-        let (batches, answers): (Vec<_>, Vec<_>) = group.into_iter().unzip();
+    }
+
+    /// No error at all: there is no connection now.
+    async fn try_group(&mut self, group: &[(Batch, Answer)]) -> Result<Vec<ingest::Outcome>, Option<sqlx::Error>> {
         let mut keys = std::mem::take(&mut self.keys);
-        let Some(connection) = self.connection().await else { return };
-        let stored = store_group(connection, &mut keys, batches).await;
+        let connection = self.connection().await.ok_or(None)?;
+        let stored = store_group(connection, &mut keys, group).await;
         self.keys = keys;
-        self.note(stored.is_ok());
-        match stored {
-            Ok(results) => {
-                for (answer, result) in answers.into_iter().zip(results) {
-                    let _ = answer.send(result.map_err(IngestError::Refused));
-                }
-            }
-            Err(error) => {
-                tracing::error!(%error, batches = answers.len(), "batches were not stored; their agents will send them again");
-                for answer in answers {
-                    let _ = answer.send(Err(IngestError::Store(StoreError::Busy)));
-                }
-            }
+        if stored.is_err() {
+            self.give_up();
         }
+        stored.map_err(Some)
     }
 
     /// The connection, opened again if it had to be given up. `None` if that is not possible now.
@@ -218,13 +246,17 @@ impl Desk {
         self.connection.as_mut()
     }
 
-    /// A connection whose transaction failed is not used again. Closing it undoes what it had begun.
     fn note(&mut self, is_committed: bool) {
         self.is_failing.store(!is_committed, Ordering::Relaxed);
         if !is_committed {
-            self.connection = None;
-            self.keys.forget();
+            self.give_up();
         }
+    }
+
+    /// A connection whose transaction failed is not used again. Closing it undoes what it had begun.
+    fn give_up(&mut self) {
+        self.connection = None;
+        self.keys.forget();
     }
 }
 
@@ -241,15 +273,15 @@ where
 async fn store_group(
     connection: &mut SqliteConnection,
     keys: &mut Keys,
-    batches: Vec<Batch>,
-) -> Result<Vec<ingest::Outcome>, StoreError> {
-    let mut transaction = connection.begin_with("begin immediate").await.doing("beginning a transaction")?;
-    let mut results = Vec::with_capacity(batches.len());
-    for batch in batches {
-        results.push(ingest::store(&mut transaction, keys, batch).await.doing("storing a batch")?);
+    group: &[(Batch, Answer)],
+) -> Result<Vec<ingest::Outcome>, sqlx::Error> {
+    let mut transaction = connection.begin_with("begin immediate").await?;
+    let mut outcomes = Vec::with_capacity(group.len());
+    for (batch, _) in group {
+        outcomes.push(ingest::store(&mut transaction, keys, batch).await?);
     }
-    transaction.commit().await.doing("committing batches")?;
-    Ok(results)
+    transaction.commit().await?;
+    Ok(outcomes)
 }
 
 #[cfg(test)]
