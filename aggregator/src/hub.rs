@@ -67,7 +67,7 @@ impl Hub {
         let mut matrix = Matrix::new(u64::try_from(now.0).unwrap_or(0));
         matrix.set_agents(state.agents);
         for row in &state.latest {
-            row.cells.iter().for_each(|cell| matrix.restore(&row.source, cell, now));
+            matrix.restore(&row.source, &row.cells, now);
         }
         for SampleRow { source, record, ended } in &state.samples {
             if *ended <= now.plus(AHEAD_MAX) {

@@ -117,9 +117,26 @@ impl Matrix {
         });
     }
 
-    /// Takes back what was kept over a restart. Newer evidence stays.
-    pub fn restore(&mut self, source: &AgentId, saved: &SavedCell, now: UnixTime) {
-        self.update(source, &saved.target, now, |cell| cell.restore(saved.packed, saved.ended));
+    /// Takes back a row that was kept over a restart. Newer evidence stays. [`Self::changed`] does not tell of it: at a start
+    /// everybody reads the whole.
+    pub fn restore(&mut self, source: &AgentId, saved: &[SavedCell], now: UnixTime) {
+        let Some(&source) = self.places.get(source) else { return };
+        let Some(row) = usize::try_from(source).ok().and_then(|source| self.rows.get_mut(source)) else { return };
+        // Rows are kept in the order of places, so the next target is nearly always the next agent: a million cells come back
+        // in the time of a few lookups.
+        let mut next = 0;
+        for saved in saved {
+            let place = match self.agents.get(next) {
+                Some(agent) if *agent == saved.target => u32::try_from(next).ok(),
+                Some(_) | None => self.places.get(&saved.target).copied(),
+            };
+            let Some(place) = place.filter(|place| *place != source) else { continue };
+            next = usize::try_from(place).map_or(0, |place| place + 1);
+            let cell = row.entry(place).or_default();
+            cell.forget_ahead(now);
+            cell.restore(saved.packed, saved.ended);
+            cell.refresh(now);
+        }
     }
 
     /// Makes unknown what nobody has spoken of for [`FRESH_MAX`].

@@ -24,7 +24,7 @@ fn matrix() -> Matrix {
         (c, a, PackedCell::new(CellState::Ok, Some(0), Some(1_300)), AT.minus(Span::seconds(300))),
     ];
     for (source, target, packed, ended) in cells {
-        matrix.restore(&source, &SavedCell { target, packed, ended }, AT);
+        matrix.restore(&source, &[SavedCell { target, packed, ended }], AT);
     }
     matrix
 }

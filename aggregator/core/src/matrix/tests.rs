@@ -180,7 +180,7 @@ fn what_is_saved_comes_back_and_windows_told_again_change_nothing() {
     after.set_agents(vec![A, B, C]);
     let saved = before.saved_row(&A);
     assert_eq!(saved.len(), 1);
-    after.restore(&A, &saved[0], at(31));
+    after.restore(&A, &saved, at(31));
     assert_eq!(after.cell(0, 1), before.cell(0, 1));
     for second in [0, 10, 20, 20] {
         let window = window(B, at(second), &[Some(100), None], CellState::Lossy);
@@ -194,11 +194,28 @@ fn what_is_saved_never_overwrites_what_is_newer_and_goes_stale_like_everything()
     let mut matrix = matrix();
     add(&mut matrix, 20, &[Some(100)], CellState::Ok);
     let old = SavedCell { target: B, packed: PackedCell::new(CellState::Down, Some(1_000), None), ended: at(10) };
-    matrix.restore(&A, &old, at(31));
+    matrix.restore(&A, &[old], at(31));
     assert_eq!(matrix.cell(0, 1).state, CellState::Ok.code());
     let stale = SavedCell { target: C, packed: PackedCell::new(CellState::Ok, Some(0), Some(9)), ended: at(10) };
-    matrix.restore(&A, &stale, at(600));
+    matrix.restore(&A, &[stale], at(600));
     assert_eq!(matrix.cell(0, 2), PackedCell::UNKNOWN);
+}
+
+#[test]
+fn a_row_comes_back_in_any_order_with_gaps_and_without_strangers() {
+    let cell =
+        |target, rtt| SavedCell { target, packed: PackedCell::new(CellState::Ok, Some(0), Some(rtt)), ended: at(10) };
+    let stranger = AgentId([77; 32]);
+    for order in [[B, C, stranger, A], [C, stranger, B, A], [A, stranger, C, B]] {
+        let mut matrix = Matrix::new(200);
+        matrix.set_agents(vec![A, B, C]);
+        let saved: Vec<_> = order.iter().map(|target| cell(*target, u32::from(target.0[0]) * 10)).collect();
+        matrix.restore(&A, &saved, at(31));
+        matrix.restore(&stranger, &saved, at(31));
+        let rtt = |target: AgentId| PackedCell::new(CellState::Ok, Some(0), Some(u32::from(target.0[0]) * 10));
+        assert_eq!([matrix.cell(0, 1), matrix.cell(0, 2)], [rtt(B), rtt(C)], "{order:?}");
+        assert_eq!(matrix.cells().count(), 2, "nobody measures himself, and nobody measures a stranger");
+    }
 }
 
 #[test]
@@ -207,7 +224,7 @@ fn a_clock_that_was_ahead_and_is_set_back_leaves_nothing_that_passes_for_news() 
     let hour = 3_600;
     add(&mut matrix, hour, &[None], CellState::Down);
     assert_eq!(matrix.cell(0, 1).state, CellState::Down.code());
-    let saved = matrix.saved_row(&A)[0];
+    let saved = matrix.saved_row(&A);
     matrix.changed();
     matrix.expire(at(20));
     assert_eq!(matrix.changed(), [(1, PackedCell::UNKNOWN)]);

@@ -10,7 +10,7 @@ use everypath_protocol::cell::PackedCell;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::UnixTime;
 use sqlx::{Connection as _, PgConnection, Row as _};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Number of the target, the cell as on the wire, end of the newest evidence.
 const CELL_BYTES: usize = 4 + 4 + 8;
@@ -28,7 +28,7 @@ impl PgStore {
             .fetch_all(&mut *connection)
             .await
             .doing(DOING)?;
-        let mut keys: BTreeMap<i32, AgentId> = BTreeMap::new();
+        let mut keys: HashMap<i32, AgentId> = HashMap::with_capacity(rows.len());
         let mut state = MatrixState::default();
         for row in &rows {
             let key = codes::agent(row.try_get("key").doing(DOING)?)?;
@@ -41,7 +41,7 @@ impl PgStore {
         for row in latest {
             let source = keys.get(&row.try_get("source").doing(DOING)?);
             let saved = |(target, (packed, ended))| Some(SavedCell { target: *keys.get(&target)?, packed, ended });
-            let cells = unpack(row.try_get("cells").doing(DOING)?).into_iter().filter_map(saved).collect();
+            let cells = unpack(row.try_get("cells").doing(DOING)?).filter_map(saved).collect();
             state.latest.extend(source.map(|source| LatestRow { source: *source, cells }));
         }
         state.samples = self.received_since(&mut connection, since).await?;
@@ -112,7 +112,7 @@ fn pack(cells: &Cells) -> Vec<u8> {
     bytes
 }
 
-fn unpack(bytes: &[u8]) -> Cells {
+fn unpack(bytes: &[u8]) -> impl Iterator<Item = (i32, (PackedCell, UnixTime))> {
     let cell = |bytes: &[u8]| {
         let (target, bytes) = bytes.split_first_chunk::<4>()?;
         let ([state, loss, rtt @ ..], bytes) = bytes.split_first_chunk::<4>()?;
@@ -120,5 +120,5 @@ fn unpack(bytes: &[u8]) -> Cells {
         let ended = UnixTime(i64::from_le_bytes(bytes.try_into().ok()?));
         Some((int4(i32::from_le_bytes(*target)), (packed, ended)))
     };
-    bytes.chunks_exact(CELL_BYTES).filter_map(cell).collect()
+    bytes.chunks_exact(CELL_BYTES).filter_map(cell)
 }

@@ -14,11 +14,13 @@ use everypath_protocol::time::UnixTime;
 use everypath_protocol::window::ProbeKind;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{QueryBuilder, Row as _, Sqlite, SqliteConnection};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Number of the target, the cell as on the wire, end of the newest evidence.
 const CELL_BYTES: usize = 4 + 4 + 8;
-/// Blocks that the matrix of a start is told again, the newest of them; what is older is in `latest`.
+/// Bytes of blocks that the matrix of a start is told again, the newest of them: some 500,000 rows. What is older is in `latest`.
+const REPLAY_BYTES_MAX: i64 = 4 * 1024 * 1024;
+/// Most of those blocks.
 const REPLAY_BLOCKS_MAX: i64 = 16_384;
 /// Agents that one statement looks up.
 const KEYS_PER_STATEMENT: usize = 500;
@@ -30,7 +32,7 @@ impl SqliteStore {
             .fetch_all(&self.readers)
             .await
             .doing(DOING)?;
-        let mut keys: BTreeMap<i64, AgentId> = BTreeMap::new();
+        let mut keys: HashMap<i64, AgentId> = HashMap::with_capacity(rows.len());
         let mut state = MatrixState::default();
         for row in &rows {
             let key = codes::agent(row.try_get("key").doing(DOING)?)?;
@@ -53,14 +55,15 @@ impl SqliteStore {
     async fn read_samples(
         &self,
         since: UnixTime,
-        keys: &BTreeMap<i64, AgentId>,
+        keys: &HashMap<i64, AgentId>,
         samples: &mut Vec<SampleRow>,
     ) -> Result<(), StoreError> {
         const DOING: &str = "reading recent samples";
-        let select = "select source, body from sample_block where id >= \
-                      (select min(id) from (select id from sample_block order by id desc limit ?)) \
+        let select = "select source, body from sample_block where id >= (select min(id) from \
+                      (select id, sum(length(body)) over (order by id desc) as bytes from \
+                      (select id, body from sample_block order by id desc limit ?)) where bytes <= ?) \
                       and received_at >= ? order by id";
-        let blocks = sqlx::query(select).bind(REPLAY_BLOCKS_MAX).bind(since.0);
+        let blocks = sqlx::query(select).bind(REPLAY_BLOCKS_MAX).bind(REPLAY_BYTES_MAX).bind(since.0);
         for block in blocks.fetch_all(&self.readers).await.doing(DOING)? {
             let Some(source) = keys.get(&block.try_get("source").doing(DOING)?) else { continue };
             let body: &[u8] = block.try_get("body").doing(DOING)?;
@@ -76,7 +79,7 @@ impl SqliteStore {
     async fn read_events(
         &self,
         since: UnixTime,
-        keys: &BTreeMap<i64, AgentId>,
+        keys: &HashMap<i64, AgentId>,
         samples: &mut Vec<SampleRow>,
     ) -> Result<(), StoreError> {
         const DOING: &str = "reading recent events";
@@ -138,7 +141,7 @@ async fn numbers(connection: &mut SqliteConnection, rows: &[LatestRow]) -> Resul
     Ok(numbers)
 }
 
-fn unpack(bytes: &[u8], keys: &BTreeMap<i64, AgentId>) -> Option<SavedCell> {
+fn unpack(bytes: &[u8], keys: &HashMap<i64, AgentId>) -> Option<SavedCell> {
     let (target, bytes) = bytes.split_first_chunk::<4>()?;
     let ([state, loss, rtt @ ..], bytes) = bytes.split_first_chunk::<4>()?;
     let target = *keys.get(&i64::from(u32::from_le_bytes(*target)))?;
@@ -151,7 +154,7 @@ fn state(column: i64) -> CellState {
 }
 
 /// A change of state, in the aggregator's time. `None` for agents that are gone.
-fn event(row: &SqliteRow, keys: &BTreeMap<i64, AgentId>) -> Result<Option<SampleRow>, sqlx::Error> {
+fn event(row: &SqliteRow, keys: &HashMap<i64, AgentId>) -> Result<Option<SampleRow>, sqlx::Error> {
     let (Some(source), Some(target)) = (keys.get(&row.try_get("source")?), keys.get(&row.try_get("target")?)) else {
         return Ok(None);
     };
