@@ -8,7 +8,7 @@ use crate::synthetic::{WINDOW, fleet};
 use aggregator::clock::Clock;
 use aggregator::hub::Hub;
 use aggregator::mesh::Mesh;
-use aggregator::store::{Keep, LatestRow, PairQuery, ReplicaId, Store};
+use aggregator::store::{Keep, LatestRow, ReplicaId, SeriesQuery, Store};
 use aggregator_core::matrix::SavedCell;
 use aggregator_core::series::Question;
 use anyhow::Context as _;
@@ -121,12 +121,8 @@ async fn pairs(store: &Store, ids: &[AgentId]) -> anyhow::Result<f64> {
             continue;
         }
         let watch = Watch::start();
-        let mut rows = Vec::new();
-        for (table, from, to) in question.plan(now) {
-            let query = PairQuery { source, target, kind: ProbeKind::Icmp, table, from, to };
-            rows.extend(store.pair(query).await?);
-        }
-        let points = question.fold(rows);
+        let query = SeriesQuery { source, target, kind: ProbeKind::Icmp, question };
+        let points = store.series(query).await?.points;
         anyhow::ensure!(points.len() > 1_000, "a day has {} minutes", points.len());
         // The first ones fill caches that a running aggregator has filled.
         if number >= 20 {

@@ -11,8 +11,6 @@ pub const POINTS_MAX: u64 = 10_000;
 pub const SAMPLES_SPAN_MAX: Span = Span::seconds(26 * 3_600);
 /// Most rows that are read for one answer: what a pair has in a day, or in a decade of hours, several times over.
 pub const ROWS_MAX: u64 = 200_000;
-/// The rollups lag behind by less than this; what is younger is read from the samples.
-pub const ROLLUP_LAG: Span = Span::seconds(600);
 
 /// Where rows are read from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -116,26 +114,6 @@ impl Question {
     pub fn source(&self) -> Source {
         self.level().map_or(Source::Samples, Source::Rollup)
     }
-
-    /// What to read: sources with the range of each, in order of time, not overlapping.
-    pub fn plan(&self, now: UnixTime) -> Vec<(Source, UnixTime, UnixTime)> {
-        let Some(level) = self.level() else { return alloc::vec![(Source::Samples, self.from, self.to)] };
-        // Young buckets may not be complete in the rollup yet.
-        let border = level.floor(now.minus(ROLLUP_LAG)).clamp(self.from, self.to);
-        let parts = [(Source::Rollup(level), self.from, border), (Source::Samples, border, self.to)];
-        parts.into_iter().filter(|(_, from, to)| from < to).collect()
-    }
-
-    /// Sums rows into the steps of the question; a step without a row has none: not measured is not loss.
-    pub fn fold(&self, rows: impl IntoIterator<Item = (UnixTime, Bucket)>) -> Vec<(UnixTime, Bucket)> {
-        let mut steps: BTreeMap<UnixTime, Bucket> = BTreeMap::new();
-        for (time, bucket) in rows {
-            if time >= self.from && time < self.to {
-                steps.entry(floor(time, self.step)).or_default().merge(&bucket);
-            }
-        }
-        steps.into_iter().collect()
-    }
 }
 
 /// More than [`ROWS_MAX`] rows answer a question.
@@ -196,7 +174,6 @@ impl Folding {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use alloc::vec;
 
     const NOW: UnixTime = UnixTime(1_800_000_030_000_000);
 
@@ -206,13 +183,9 @@ mod tests {
     }
 
     #[test]
-    fn a_day_by_the_minute_comes_from_the_minutes_and_its_end_from_the_samples() {
+    fn a_question_is_widened_to_whole_steps() {
         let question = ask(86_400, 0, 60).expect("valid");
-        let border = floor(NOW.minus(ROLLUP_LAG), Span::seconds(60));
-        let expected =
-            vec![(Source::Rollup(Level::Minute), question.from, border), (Source::Samples, border, question.to)];
-        assert_eq!(question.plan(NOW), expected);
-        assert_eq!(question.to.since(question.from), Span::seconds(86_400 + 60), "widened to whole steps");
+        assert_eq!(question.to.since(question.from), Span::seconds(86_400 + 60));
     }
 
     #[test]
@@ -220,30 +193,9 @@ mod tests {
         for (step, level) in [(60, Level::Minute), (90 * 60, Level::Minute), (7_200, Level::Hour), (86_400, Level::Day)]
         {
             let question = ask(30 * 86_400, 24 * 86_400, step).expect("valid");
-            let plan: Vec<_> = question.plan(NOW).into_iter().map(|(source, ..)| source).collect();
-            assert_eq!(plan, [Source::Rollup(level)], "{step}");
+            assert_eq!(question.source(), Source::Rollup(level), "{step}");
         }
-        assert_eq!(ask(600, 0, 10).expect("valid").plan(NOW).len(), 1);
-    }
-
-    #[test]
-    fn parts_cover_the_range_once_whatever_is_asked() {
-        for before in [1, 59, 600, 3_601, 86_400, 5_000_000] {
-            for length in [1, 60, 599, 3_600, 86_399, 4_000_000] {
-                for step in [1, 10, 60, 61, 3_600, 86_400] {
-                    let Ok(question) = ask(before, before.saturating_sub(length), step) else { continue };
-                    let plan = question.plan(NOW);
-                    assert_eq!(plan.first().map(|part| part.1), Some(question.from));
-                    assert_eq!(plan.last().map(|part| part.2), Some(question.to));
-                    assert!(plan.windows(2).all(|pair| pair[0].2 == pair[1].1));
-                    assert!(plan.iter().all(|(_, from, to)| from < to));
-                    // However long the step: the samples tell of no more than the youngest bucket.
-                    let tail = plan.iter().find(|part| part.0 == Source::Samples);
-                    let is_short = tail.is_none_or(|part| part.2.since(part.1) <= SAMPLES_SPAN_MAX || part.2 > NOW);
-                    assert!(is_short, "{plan:?}");
-                }
-            }
-        }
+        assert_eq!(ask(600, 0, 10).expect("valid").source(), Source::Samples);
     }
 
     #[test]
@@ -275,8 +227,10 @@ mod tests {
         let question = ask(300, 0, 60).expect("valid");
         let bucket = |sent| Bucket { sent, ..Bucket::default() };
         let at = |seconds| question.from.plus(Span::seconds(seconds));
-        let folded =
-            question.fold([(at(5), bucket(1)), (at(190), bucket(2)), (at(59), bucket(4)), (question.to, bucket(8))]);
-        assert_eq!(folded, [(at(0), bucket(5)), (at(180), bucket(2))]);
+        let mut folding = Folding::new(question);
+        for (time, sent) in [(at(5), 1), (at(190), 2), (at(59), 4), (question.to, 8)] {
+            folding.add(time, &bucket(sent)).expect("few");
+        }
+        assert_eq!(folding.points(), [(at(0), bucket(5)), (at(180), bucket(2))]);
     }
 }
