@@ -147,12 +147,20 @@ fn a_second_one_on_the_same_folder_says_who_is_there() {
     let first = serve(&data_dir);
     let addresses = || std::fs::read(data_dir.join("addresses.json")).expect("there");
     let before = addresses();
-    let second = run(&["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0"], &data_dir);
+    let mut command = aggregator();
+    command.args(["serve", "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--data-dir"]).arg(&data_dir);
+    let mut second = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("started");
+    let mut welcome = String::new();
+    // The end of the file, when it ends; a line, if it serves all the same.
+    BufReader::new(second.stdout.take().expect("piped")).read_line(&mut welcome).expect("readable");
+    // It has ended, as it should.
+    let _ = second.kill();
+    let second = second.wait_with_output().expect("ended");
     let said = String::from_utf8_lossy(&second.stderr).into_owned();
     assert_eq!(second.status.code(), Some(2), "{said}");
     let holder = format!("another aggregator (process {})", first.child.id());
     assert!(said.contains(&holder) && said.contains(&data_dir.display().to_string()), "{said}");
-    assert!(addresses() == before && second.stdout.is_empty());
+    assert!(addresses() == before && welcome.is_empty());
     drop(first);
     // However the first one ended: nothing is to be deleted by hand.
     serve(&data_dir);

@@ -130,3 +130,43 @@ async fn a_clock_that_is_not_that_of_the_database_is_doubted() {
     })
     .await;
 }
+
+/// Whether the cursor is ahead was asked with the snapshot from before the wait for its lock. Whoever held the lock had moved it on
+/// meanwhile, so it seemed to come from another server, and everything in the journal was added a second time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_step_that_waited_for_another_adds_nothing_again() {
+    on_postgres(async |place| {
+        let (store, world) = (place.open().await, World::new());
+        let (agent, lease) = (world.agent(1), take_lease(&store, 1).await);
+        let batch = |first| {
+            let windows = any_windows(first, 10, TARGET, Span::seconds(900));
+            world.batch(&agent, vec![block(1, first, records(&windows))])
+        };
+        // The pieces of the tables are made; a step that has to make them begins anew.
+        store.ingest(batch(1)).await.expect("in order");
+        assert_eq!(roll_up_all(&store, lease).await.samples, 10);
+        let (mut connection, mut watching) = (connect(place.url()).await, connect(place.url()).await);
+        let mut other = connection.begin().await.expect("begun");
+        sqlx::query("select xid::text from rollup_cursor for update").execute(&mut *other).await.expect("locked");
+        let waiting = tokio::spawn({
+            let store = store.clone();
+            async move { store.roll_up(lease).await }
+        });
+        let blocked = "select exists (select 1 from pg_stat_activity where datname = current_database() \
+                       and application_name = 'everypath' and wait_event_type = 'Lock')";
+        while !sqlx::query_scalar::<_, bool>(blocked).fetch_one(&mut watching).await.expect("answered") {
+            tokio::task::yield_now().await;
+        }
+        store.ingest(batch(11)).await.expect("in order");
+        let both = "update rollup_cursor set (xid, id) = (select xid, id from journal order by xid desc limit 1)";
+        sqlx::query(both).execute(&mut *other).await.expect("moved");
+        other.commit().await.expect("committed");
+        assert_eq!(waiting.await.expect("no panic").expect("rolled up").samples, 0);
+        assert_eq!(roll_up_all(&store, lease).await.samples, 0);
+        for connection in [connection, watching] {
+            connection.close().await.expect("closed");
+        }
+        store.close().await;
+    })
+    .await;
+}

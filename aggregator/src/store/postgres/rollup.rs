@@ -93,12 +93,13 @@ struct Read {
 
 /// Locks the cursor. Nothing if there is nothing new.
 async fn read(connection: &mut PgConnection) -> Result<Option<Read>, StoreError> {
-    let cursor = "select xid::text as through, id, xid >= pg_snapshot_xmax(pg_current_snapshot()) as is_ahead \
-                  from rollup_cursor for update";
+    let cursor = "select xid::text as through, id from rollup_cursor for update";
     let cursor = sqlx::query(cursor).fetch_one(&mut *connection).await.doing(DOING)?;
     let (mut xid, mut id): (String, i64) =
         (cursor.try_get("through").doing(DOING)?, cursor.try_get("id").doing(DOING)?);
-    if cursor.try_get("is_ahead").doing(DOING)? {
+    // In a statement of its own, with the snapshot from after the wait for the lock: whoever held it has moved the cursor on.
+    let is_ahead = "select $1::text::xid8 >= pg_snapshot_xmax(pg_current_snapshot())";
+    if sqlx::query_scalar(is_ahead).bind(&xid).fetch_one(&mut *connection).await.doing(DOING)? {
         begin_anew(connection).await.doing(DOING)?;
         (xid, id) = ("0".to_owned(), 0);
     }
