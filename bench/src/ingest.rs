@@ -24,7 +24,7 @@ pub(crate) struct Arguments {
     #[arg(long, default_value_t = 101)]
     agents: usize,
     /// Rows of one measurement.
-    #[arg(long, default_value_t = 300_000)]
+    #[arg(long, default_value_t = 1_000_000)]
     rows: usize,
     /// Measurements; the median counts.
     #[arg(long, default_value_t = 3)]

@@ -17,6 +17,7 @@ mod error;
 mod people;
 mod postgres;
 mod sqlite;
+mod squeeze;
 mod types;
 
 pub use error::{IngestError, SeriesError, StoreError, UNKNOWN_TARGETS_MAX};

@@ -34,9 +34,9 @@ pub struct PgOptions {
 }
 
 impl PgOptions {
-    /// Twelve connections, two committers, and the schema is brought up to date.
+    /// Twelve connections, four committers, and the schema is brought up to date.
     pub const fn of(replica: ReplicaId) -> Self {
-        Self { connections: 12, migrate: true, committers: 2, replica, is_bare: false }
+        Self { connections: 12, migrate: true, committers: 4, replica, is_bare: false }
     }
 }
 

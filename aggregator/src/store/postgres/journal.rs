@@ -6,6 +6,7 @@ use super::ingest::Stop;
 use super::keys::Known;
 use super::{PgStore, Shared};
 use crate::store::error::StoreError;
+use crate::store::squeeze;
 use crate::store::types::{JournalEntry, ReplicaId, SampleRow};
 use aggregator_core::admit::{FLAG_CLOCK_UNKNOWN, Row};
 use aggregator_core::archive::{self, Archived, ArchivedRow};
@@ -15,7 +16,7 @@ use everypath_protocol::record::Record;
 use everypath_protocol::time::UnixTime;
 use sqlx::postgres::PgRow;
 use sqlx::{PgConnection, Row as _};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Most entries in one answer. An entry is a batch, usually some hundred rows.
 const ENTRIES_MAX: i64 = 256;
@@ -42,7 +43,7 @@ impl Entry {
     pub(super) fn of(
         source: i32,
         rows: &[Row],
-        numbers: &BTreeMap<AgentId, Known>,
+        numbers: &HashMap<AgentId, Known>,
         received_at: UnixTime,
     ) -> Result<Option<Self>, Stop> {
         let mut archived = Vec::with_capacity(rows.len());
@@ -89,7 +90,7 @@ fn close(bytes: &[u8]) -> Result<Vec<u8>, Stop> {
             archive::BYTES_MAX
         )));
     }
-    zstd::bulk::compress(bytes, LEVEL).map_err(|error| Stop::Unstorable(format!("it cannot be compressed: {error}")))
+    squeeze::compress(bytes, LEVEL).map_err(|error| Stop::Unstorable(format!("it cannot be compressed: {error}")))
 }
 
 /// The rows of a body.
@@ -215,7 +216,7 @@ mod tests {
     /// Rows about a target whose number was forgotten meanwhile were left out of the journal, and so of the sums, for ever.
     #[test]
     fn a_row_that_cannot_be_told_stops_the_batch() {
-        let mut numbers = BTreeMap::new();
+        let mut numbers = HashMap::new();
         let nobody = Entry::of(1, &[row()], &numbers, UnixTime(9));
         assert!(matches!(nobody, Err(Stop::Again)), "it begins anew and looks the target up");
         numbers.insert(TARGET, Known { id: 3, is_member: false });

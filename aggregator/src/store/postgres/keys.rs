@@ -6,7 +6,7 @@ use super::failure::While;
 use crate::store::error::StoreError;
 use everypath_protocol::id::{AgentId, Epoch};
 use sqlx::{PgConnection, Row as _};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard};
 
 /// Most entries of each kind, about 20 MB. At the limit everything is forgotten and looked up again.
@@ -22,7 +22,7 @@ pub(super) struct Keys {
 
 #[derive(Debug, Default)]
 struct Inner {
-    agents: BTreeMap<AgentId, Known>,
+    agents: HashMap<AgentId, Known>,
     names: BTreeMap<i32, AgentId>,
     streams: BTreeMap<StreamKey, i32>,
 }
@@ -77,8 +77,8 @@ impl Keys {
         &self,
         connection: &mut PgConnection,
         wanted: impl IntoIterator<Item = AgentId>,
-    ) -> Result<BTreeMap<AgentId, Known>, sqlx::Error> {
-        let (mut found, mut missing) = (BTreeMap::new(), Vec::new());
+    ) -> Result<HashMap<AgentId, Known>, sqlx::Error> {
+        let (mut found, mut missing) = (HashMap::new(), Vec::new());
         {
             let inner = self.inner();
             for key in wanted {
@@ -97,8 +97,8 @@ impl Keys {
         &self,
         connection: &mut PgConnection,
         wanted: &[AgentId],
-    ) -> Result<BTreeMap<AgentId, Known>, sqlx::Error> {
-        let mut found = BTreeMap::new();
+    ) -> Result<HashMap<AgentId, Known>, sqlx::Error> {
+        let mut found = HashMap::new();
         if wanted.is_empty() {
             return Ok(found);
         }

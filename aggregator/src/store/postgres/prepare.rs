@@ -16,12 +16,12 @@ use everypath_protocol::id::{AgentId, Seq};
 use everypath_protocol::record::Record;
 use everypath_protocol::time::UnixTime;
 use sqlx::{PgConnection, Row as _};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 /// What a group works with. It is the group's own: what other tasks forget meanwhile changes nothing here.
 #[derive(Debug)]
 pub(super) struct Numbers {
-    pub(super) agents: BTreeMap<AgentId, Known>,
+    pub(super) agents: HashMap<AgentId, Known>,
     /// Of a stream that is missing here every batch was refused at a cursor of zero, the cursor of a new one.
     pub(super) streams: BTreeMap<StreamKey, i32>,
     /// Authors whose unknown targets got no numbers, because there would be too many of them.
@@ -35,7 +35,7 @@ pub(super) async fn prepare(
     batches: &[&Batch],
     new_members: &mut BTreeSet<AgentId>,
 ) -> Result<Numbers, Stop> {
-    let wanted: BTreeSet<AgentId> = batches.iter().flat_map(|batch| named(batch)).collect();
+    let wanted: HashSet<AgentId> = batches.iter().flat_map(|batch| named(batch)).collect();
     let streams = keys.streams(batches.iter().map(|batch| stream_of(batch)));
     let mut numbers = Numbers { agents: keys.numbers(connection, wanted).await?, streams, crowded: BTreeSet::new() };
     let unknown: Vec<&Batch> = batches.iter().copied().filter(|batch| numbers.lack_of(batch)).collect();

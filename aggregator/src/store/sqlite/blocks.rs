@@ -1,7 +1,7 @@
 //! Windows in the database: as many in a row as came together, compressed.
 
 use super::codes::signed;
-use crate::store::StoreError;
+use crate::store::{StoreError, squeeze};
 use aggregator_core::archive::{self, ArchivedRow};
 use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
@@ -49,7 +49,7 @@ impl SampleBlock {
             time_first: times().min().unwrap_or(0),
             time_last: times().max().unwrap_or(0),
             received_at,
-            body: zstd::bulk::compress(&plain, level).expect("memory to memory, with a level that exists"),
+            body: squeeze::compress(&plain, level).expect("memory to memory, with a level that exists"),
         }
     }
 }
