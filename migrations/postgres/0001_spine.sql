@@ -150,9 +150,9 @@ create table journal (
     -- How many samples, for whoever asks how far behind the sums are.
     windows     integer not null,
     body        bytea not null
-) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.2);
+) with (autovacuum_vacuum_scale_factor = 0.02, autovacuum_vacuum_insert_scale_factor = 0.2, toast_tuple_target = 8160);
 
--- It is compressed already.
+-- It is compressed already, and a usual one stays in its row.
 alter table journal alter column body set storage external;
 create index journal_order on journal (xid, id);
 

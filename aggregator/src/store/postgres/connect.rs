@@ -34,9 +34,9 @@ pub struct PgOptions {
 }
 
 impl PgOptions {
-    /// Twelve connections, four committers, and the schema is brought up to date.
+    /// Twelve connections, three committers, and the schema is brought up to date.
     pub const fn of(replica: ReplicaId) -> Self {
-        Self { connections: 12, migrate: true, committers: 4, replica, is_bare: false }
+        Self { connections: 12, migrate: true, committers: 3, replica, is_bare: false }
     }
 }
 
