@@ -2,6 +2,7 @@
 
 use crate::rollup::{Bucket, Level, floor};
 use alloc::collections::BTreeMap;
+use alloc::collections::btree_map::Entry;
 use alloc::vec::Vec;
 use everypath_protocol::time::{Span, UnixTime};
 
@@ -149,13 +150,16 @@ impl Folding {
     ///
     /// # Errors
     /// [`TooManyRows`]; whoever reads must stop.
-    pub fn add(&mut self, time: UnixTime, bucket: &Bucket) -> Result<(), TooManyRows> {
+    pub fn add(&mut self, time: UnixTime, bucket: Bucket) -> Result<(), TooManyRows> {
         if time >= self.question.from && time < self.question.to {
             self.rows += 1;
             if self.rows > ROWS_MAX {
                 return Err(TooManyRows);
             }
-            self.steps.entry(floor(time, self.question.step)).or_default().merge(bucket);
+            match self.steps.entry(floor(time, self.question.step)) {
+                Entry::Vacant(step) => drop(step.insert(bucket)),
+                Entry::Occupied(mut step) => step.get_mut().merge(&bucket),
+            }
         }
         Ok(())
     }
@@ -213,10 +217,10 @@ mod tests {
         let bucket = Bucket { sent: 1, ..Bucket::default() };
         let mut folding = Folding::new(question);
         for number in 0..ROWS_MAX {
-            folding.add(question.from.plus(Span::seconds(number % 120)), &bucket).expect("as many as may be");
+            folding.add(question.from.plus(Span::seconds(number % 120)), bucket.clone()).expect("as many as may be");
         }
-        folding.add(question.to, &bucket).expect("outside");
-        assert_eq!(folding.add(question.from, &bucket), Err(TooManyRows));
+        folding.add(question.to, bucket.clone()).expect("outside");
+        assert_eq!(folding.add(question.from, bucket), Err(TooManyRows));
         let points = folding.points();
         assert_eq!(points.iter().map(|(_, bucket)| bucket.sent).sum::<u64>(), ROWS_MAX);
         assert_eq!(points.len(), 2);
@@ -229,7 +233,7 @@ mod tests {
         let at = |seconds| question.from.plus(Span::seconds(seconds));
         let mut folding = Folding::new(question);
         for (time, sent) in [(at(5), 1), (at(190), 2), (at(59), 4), (question.to, 8)] {
-            folding.add(time, &bucket(sent)).expect("few");
+            folding.add(time, bucket(sent)).expect("few");
         }
         assert_eq!(folding.points(), [(at(0), bucket(5)), (at(180), bucket(2))]);
     }

@@ -22,12 +22,12 @@ impl PgStore {
         let numbers = self.shared.keys.numbers(&mut connection, [query.source, query.target]).await.doing(DOING)?;
         let number = |key| numbers.get(&key).map(|known| known.id);
         let (Some(source), Some(target)) = (number(query.source), number(query.target)) else { return Ok(Vec::new()) };
-        let table = match query.table {
-            Source::Samples => "sample",
-            Source::Rollup(level) => buckets::table(level).name(),
+        let (columns, table) = match query.table {
+            Source::Samples => ("*", "sample"),
+            Source::Rollup(level) => (buckets::SUMS_AND_TIME, buckets::table(level).name()),
         };
         let select = format!(
-            "select * from {table} where source = $1 and target = $2 and kind = $3 and time >= $4 and time < $5 order by time"
+            "select {columns} from {table} where source = $1 and target = $2 and kind = $3 and time >= $4 and time < $5 order by time"
         );
         let rows = sqlx::query(AssertSqlSafe(select))
             .bind(source)

@@ -53,12 +53,12 @@ async fn fold_table(
     query: SeriesQuery,
     folding: &mut Folding,
 ) -> Result<(), SeriesError> {
-    let table = match query.question.source() {
-        Source::Samples => "sample",
-        Source::Rollup(level) => buckets::table(level).name(),
+    let (columns, table) = match query.question.source() {
+        Source::Samples => ("*", "sample"),
+        Source::Rollup(level) => (buckets::SUMS_AND_TIME, buckets::table(level).name()),
     };
     let select = format!(
-        "select * from {table} where source = $1 and target = $2 and kind = $3 and time >= $4 and time < $5 limit $6"
+        "select {columns} from {table} where source = $1 and target = $2 and kind = $3 and time >= $4 and time < $5 limit $6"
     );
     let select = sqlx::query(AssertSqlSafe(select))
         .bind(of.source)
@@ -74,7 +74,7 @@ async fn fold_table(
             Source::Samples => Bucket::of(&pair::window(&row, query.target, query.kind, time)?),
             Source::Rollup(_) => buckets::read(&row)?,
         };
-        folding.add(time, &bucket)?;
+        folding.add(time, bucket)?;
     }
     Ok(())
 }
@@ -91,7 +91,7 @@ async fn fold_journal(
     while let Some(entry) = entries.try_next().await.doing(DOING)? {
         for row in journal::open(entry.try_get("body").doing(DOING)?)? {
             if let Some((_, window)) = row.window(key.source).filter(|(pair, _)| *pair == key) {
-                folding.add(row.time, &Bucket::of(window))?;
+                folding.add(row.time, Bucket::of(window))?;
             }
         }
     }

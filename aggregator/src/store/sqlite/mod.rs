@@ -40,6 +40,8 @@ const FILE: &str = "everypath.sqlite";
 const READERS: u32 = 4;
 /// How long to wait for another process, such as `aggregator token create`, that writes.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+/// Rows that a statement reads ahead of whoever takes them: each time they wait for each other costs more than many rows.
+const ROWS_BUFFERED: usize = 1_024;
 
 static MIGRATIONS: sqlx::migrate::Migrator = sqlx::migrate!("../migrations/sqlite");
 
@@ -79,6 +81,7 @@ impl SqliteStore {
             // Every commit is on disk before it is acknowledged: an acknowledged batch is deleted by its agent.
             .synchronous(SqliteSynchronous::Full)
             .busy_timeout(BUSY_TIMEOUT)
+            .row_buffer_size(ROWS_BUFFERED)
             .disable_statement_logging();
         let mut connection = options.connect().await.doing("opening it")?;
         match MIGRATIONS.run(&mut connection).await {

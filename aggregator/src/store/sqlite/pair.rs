@@ -65,7 +65,7 @@ impl SqliteStore {
         to: UnixTime,
     ) -> Result<Vec<(UnixTime, Bucket)>, StoreError> {
         let select = format!(
-            "select time, {COLUMNS} from sample_{} \
+            "select {COLUMNS}, time from sample_{} \
              where source = ? and target = ? and kind = ? and time >= ? and time < ? order by time",
             level.name()
         );

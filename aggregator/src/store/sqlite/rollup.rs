@@ -138,16 +138,14 @@ async fn add(
         .map(drop)
 }
 
-/// A sum from [`COLUMNS`].
+/// A sum from [`COLUMNS`], which come first in the row: looking them up by name would take longer than reading them.
 pub(super) fn read(row: &SqliteRow) -> Result<Bucket, sqlx::Error> {
-    let number = |column: &str| row.try_get::<i64, _>(column).map(unsigned);
-    let rtt = match row.try_get::<Option<i64>, _>("rtt_min")? {
-        Some(min) => {
-            Some(RttRange { min_us: count(min), max_us: count(row.try_get("rtt_max")?), sum_us: number("rtt_sum")? })
-        }
+    let number = |place: usize| row.try_get::<i64, _>(place).map(unsigned);
+    let rtt = match row.try_get::<Option<i64>, _>(12)? {
+        Some(min) => Some(RttRange { min_us: count(min), max_us: count(row.try_get(13)?), sum_us: number(14)? }),
         None => None,
     };
-    let histogram = match row.try_get::<Option<&[u8]>, _>("histogram")? {
+    let histogram = match row.try_get::<Option<&[u8]>, _>(15)? {
         Some(bytes) => {
             let counts = codec::decode(bytes, HISTOGRAM_BYTES_MAX).ok().and_then(Histogram::from_counts);
             counts.ok_or_else(|| sqlx::Error::Decode(StoreError::Damaged("a histogram").into()))?
@@ -155,15 +153,15 @@ pub(super) fn read(row: &SqliteRow) -> Result<Bucket, sqlx::Error> {
         None => Histogram::new(),
     };
     Ok(Bucket {
-        windows: number("windows")?,
-        span_ms: number("span_ms")?,
-        down_ms: number("down_ms")?,
-        unknown_ms: number("unknown_ms")?,
-        sent: number("sent")?,
-        received: number("received")?,
-        late: number("late")?,
-        duplicated: number("duplicated")?,
-        not_measured: [number("not_permitted")?, number("send_failed")?, number("overload")?, number("stalled")?],
+        windows: number(0)?,
+        span_ms: number(1)?,
+        down_ms: number(2)?,
+        unknown_ms: number(3)?,
+        sent: number(4)?,
+        received: number(5)?,
+        late: number(6)?,
+        duplicated: number(7)?,
+        not_measured: [number(8)?, number(9)?, number(10)?, number(11)?],
         rtt,
         histogram,
     })

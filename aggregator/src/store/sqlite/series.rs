@@ -63,7 +63,7 @@ async fn fold_samples(
         // A millisecond of work for a full block: not on the threads that serve everybody.
         let rows = tokio::task::spawn_blocking(move || of_pair(&body, pair)).await;
         for (time, bucket) in rows.unwrap_or(Err(StoreError::Closed))? {
-            folding.add(time, &bucket)?;
+            folding.add(time, bucket)?;
         }
     }
     Ok(())
@@ -85,7 +85,7 @@ async fn fold_sums(
     folding: &mut Folding,
 ) -> Result<(), SeriesError> {
     let select = format!(
-        "select time, {COLUMNS} from sample_{} \
+        "select {COLUMNS}, time from sample_{} \
          where source = ? and target = ? and kind = ? and time >= ? and time < ? limit ?",
         level.name()
     );
@@ -98,7 +98,7 @@ async fn fold_sums(
         .bind(i64::try_from(ROWS_MAX + 1).unwrap_or(i64::MAX));
     let mut rows = query.fetch(connection);
     while let Some(row) = rows.try_next().await.doing(DOING)? {
-        folding.add(UnixTime(row.try_get("time").doing(DOING)?), &read(&row).doing(DOING)?)?;
+        folding.add(UnixTime(row.try_get("time").doing(DOING)?), read(&row).doing(DOING)?)?;
     }
     Ok(())
 }
