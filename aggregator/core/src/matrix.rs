@@ -9,10 +9,12 @@ use everypath_protocol::record::Record;
 use everypath_protocol::time::{Span, UnixTime};
 
 mod cell;
+mod places;
 #[cfg(test)]
 mod tests;
 
 use cell::Cell;
+use places::Places;
 
 /// Loss and round-trip time are over the windows of this long.
 pub const FOLD: Span = Span::seconds(60);
@@ -55,7 +57,7 @@ pub struct ShownCell {
 pub struct Matrix {
     generation: u64,
     agents: Vec<AgentId>,
-    places: BTreeMap<AgentId, u32>,
+    places: Places,
     /// By row; sparse, because an agent probes a bounded number of targets.
     rows: Vec<BTreeMap<u32, Cell>>,
     changed: BTreeSet<(u32, u32)>,
@@ -79,7 +81,7 @@ impl Matrix {
 
     /// Whether an agent has a row and a column.
     pub fn is_member(&self, agent: &AgentId) -> bool {
-        self.places.contains_key(agent)
+        self.places.of(agent).is_some()
     }
 
     /// Takes the whole list of agents, oldest first. What is known of those that stay, stays.
@@ -88,15 +90,15 @@ impl Matrix {
             return;
         }
         self.generation += 1;
-        let places: BTreeMap<AgentId, u32> = (0..).zip(&agents).map(|(place, agent)| (*agent, place)).collect();
+        let places = Places::new(&agents);
         let old_agents = core::mem::replace(&mut self.agents, agents);
         let old_rows = core::mem::take(&mut self.rows);
         self.rows.resize_with(self.agents.len(), BTreeMap::new);
         for (source, row) in old_agents.iter().zip(old_rows) {
-            let Some(source) = places.get(source).and_then(|place| usize::try_from(*place).ok()) else { continue };
+            let Some(source) = places.of(source).and_then(|place| usize::try_from(place).ok()) else { continue };
             let moved = row.into_iter().filter_map(|(target, cell)| {
                 let target = old_agents.get(usize::try_from(target).ok()?)?;
-                Some((*places.get(target)?, cell))
+                Some((places.of(target)?, cell))
             });
             self.rows[source] = moved.collect();
         }
@@ -120,7 +122,7 @@ impl Matrix {
     /// Takes back a row that was kept over a restart. Newer evidence stays. [`Self::changed`] does not tell of it: at a start
     /// everybody reads the whole.
     pub fn restore(&mut self, source: &AgentId, saved: &[SavedCell], now: UnixTime) {
-        let Some(&source) = self.places.get(source) else { return };
+        let Some(source) = self.places.of(source) else { return };
         let Some(row) = usize::try_from(source).ok().and_then(|source| self.rows.get_mut(source)) else { return };
         // Rows are kept in the order of places, so the next target is nearly always the next agent: a million cells come back
         // in the time of a few lookups.
@@ -128,7 +130,7 @@ impl Matrix {
         for saved in saved {
             let place = match self.agents.get(next) {
                 Some(agent) if *agent == saved.target => u32::try_from(next).ok(),
-                Some(_) | None => self.places.get(&saved.target).copied(),
+                Some(_) | None => self.places.of(&saved.target),
             };
             let Some(place) = place.filter(|place| *place != source) else { continue };
             next = usize::try_from(place).map_or(0, |place| place + 1);
@@ -186,7 +188,7 @@ impl Matrix {
 
     /// What to keep of one source over a restart.
     pub fn saved_row(&self, source: &AgentId) -> Vec<SavedCell> {
-        let place = self.places.get(source).and_then(|place| usize::try_from(*place).ok());
+        let place = self.places.of(source).and_then(|place| usize::try_from(place).ok());
         let Some(row) = place.and_then(|place| self.rows.get(place)) else { return Vec::new() };
         let saved = |(target, cell): (&u32, &Cell)| {
             let target = *self.agents.get(usize::try_from(*target).ok()?)?;
@@ -202,11 +204,14 @@ impl Matrix {
     }
 
     fn update(&mut self, source: &AgentId, target: &AgentId, now: UnixTime, change: impl FnOnce(&mut Cell)) {
-        let (Some(&source), Some(&target)) = (self.places.get(source), self.places.get(target)) else { return };
+        let (Some(source), Some(target)) = (self.places.of(source), self.places.of(target)) else { return };
         let row = usize::try_from(source).ok().and_then(|source| self.rows.get_mut(source));
         let Some(row) = row.filter(|_| source != target) else { return };
-        let is_new = !row.contains_key(&target);
-        let cell = row.entry(target).or_default();
+        let mut is_new = false;
+        let cell = row.entry(target).or_insert_with(|| {
+            is_new = true;
+            Cell::default()
+        });
         cell.forget_ahead(now);
         change(cell);
         if cell.refresh(now) || is_new {

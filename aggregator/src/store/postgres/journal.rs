@@ -22,9 +22,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 const ENTRIES_MAX: i64 = 256;
 /// Rows are alike, so the fastest level already makes a quarter of them.
 const LEVEL: i32 = 1;
-/// Bytes of entries that the matrix of a start is told again, the newest of them: some 500,000 rows. What is older is in
+/// Bytes of entries that the matrix of a start is told again, the newest of them: some 125,000 rows. What is older is in
 /// `latest`.
-const REPLAY_BYTES_MAX: i64 = 4 * 1024 * 1024;
+const REPLAY_BYTES_MAX: i64 = 1024 * 1024;
 /// A replica begins this far below the newest number that was given out, whether its entry is visible or not: what is under way may
 /// still become visible below. What was shown already does no harm again, and no more is asked for again than a follower can.
 const LOOK_BACK: i64 = HOLES_MAX as i64;
@@ -96,7 +96,7 @@ fn close(bytes: &[u8]) -> Result<Vec<u8>, Stop> {
 /// The rows of a body.
 pub(super) fn open(body: &[u8]) -> Result<Vec<ArchivedRow>, StoreError> {
     const DAMAGED: StoreError = StoreError::Damaged("an entry of the journal");
-    let bytes = zstd::bulk::decompress(body, archive::BYTES_MAX).map_err(|_| DAMAGED)?;
+    let bytes = squeeze::decompress(body, archive::BYTES_MAX).map_err(|_| DAMAGED)?;
     archive::decode(&bytes).map_err(|_| DAMAGED)
 }
 

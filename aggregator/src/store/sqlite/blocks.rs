@@ -76,7 +76,7 @@ pub(super) async fn insert(connection: &mut SqliteConnection, block: &SampleBloc
 /// The windows of a stored body.
 pub(super) fn unpack(body: &[u8]) -> Result<Vec<ArchivedRow>, StoreError> {
     let damaged = || StoreError::Damaged("a block of samples");
-    let plain = zstd::bulk::decompress(body, archive::BYTES_MAX).map_err(|_| damaged())?;
+    let plain = squeeze::decompress(body, archive::BYTES_MAX).map_err(|_| damaged())?;
     archive::decode(&plain).map_err(|_| damaged())
 }
 

@@ -18,8 +18,8 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// Number of the target, the cell as on the wire, end of the newest evidence.
 const CELL_BYTES: usize = 4 + 4 + 8;
-/// Bytes of blocks that the matrix of a start is told again, the newest of them: some 500,000 rows. What is older is in `latest`.
-const REPLAY_BYTES_MAX: i64 = 4 * 1024 * 1024;
+/// Bytes of blocks that the matrix of a start is told again, the newest of them: some 125,000 rows. What is older is in `latest`.
+const REPLAY_BYTES_MAX: i64 = 1024 * 1024;
 /// Most of those blocks.
 const REPLAY_BLOCKS_MAX: i64 = 16_384;
 /// Agents that one statement looks up.
