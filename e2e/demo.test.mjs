@@ -20,6 +20,15 @@ async function runDemo(env, directory) {
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   onExit(() => demo.kill('SIGTERM'));
+  try {
+    await watchDemo(demo, directory);
+  } finally {
+    // A test that failed must not wait for a demo that runs until somebody ends it.
+    if (demo.exitCode === null) demo.kill('SIGTERM');
+  }
+}
+
+async function watchDemo(demo, directory) {
   let output = '';
   for (const stream of [demo.stdout, demo.stderr]) stream.on('data', (text) => (output += text));
   const ended = new Promise((done) => demo.once('exit', (code) => done(code)));

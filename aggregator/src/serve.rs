@@ -79,9 +79,12 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
         // The listeners are what is waited for; they end when the last request does.
         std::future::pending::<()>().await;
     };
+    // Before anybody is answered: whoever reads the addresses may log in at once.
+    let is_preset = preset_password.is_some();
+    let admin = auth::ensure_admin(&app, preset_password).await.context("while making the first account")?;
     let welcome = async {
         bound.write(&data_dir)?;
-        welcome(&app, &bound, preset_password).await
+        welcome(&app, &bound, admin, is_preset).await
     };
     let mut jobs = jobs::start(&app, &stop);
     let serving = async {
@@ -150,9 +153,7 @@ fn certificate_names(config: &Config) -> Vec<String> {
 }
 
 /// Says where everything is, and at the first start how to get in.
-async fn welcome(app: &App, bound: &Bound, preset_password: Option<String>) -> anyhow::Result<()> {
-    let is_preset = preset_password.is_some();
-    let admin = auth::ensure_admin(app, preset_password).await.context("while making the first account")?;
+async fn welcome(app: &App, bound: &Bound, admin: Option<(String, String)>, is_preset: bool) -> anyhow::Result<()> {
     let mut text =
         format!("Everypath aggregator, mesh {}\n\n  Dashboard   http://{}", app.mesh.id().short(), bound.http);
     for address in app.addresses() {
