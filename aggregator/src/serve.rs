@@ -153,7 +153,12 @@ fn certificate_names(config: &Config) -> Vec<String> {
 }
 
 /// Says where everything is, and at the first start how to get in.
-async fn welcome(app: &App, bound: &Bound, admin: Option<(String, String)>, is_preset: bool) -> anyhow::Result<()> {
+async fn welcome(
+    app: &App,
+    bound: &Bound,
+    admin: Option<(&'static str, String)>,
+    is_preset: bool,
+) -> anyhow::Result<()> {
     let mut text =
         format!("Everypath aggregator, mesh {}\n\n  Dashboard   http://{}", app.mesh.id().short(), bound.http);
     for address in app.addresses() {
