@@ -29,9 +29,7 @@ const FIGURES: &str = "The last line is one JSON object:
   batches              batches that were acknowledged
   ack_p50_ms, ack_p99_ms
                        from sending a batch to its acknowledgement
-  longest_silence_s    the longest time that one agent had something to send and heard no acknowledgement. With --flood: between
-                       two acknowledgements of one agent. Without it: from the moment at which a window was there to be sent. What
-                       was still not acknowledged at the end does not count
+  longest_silence_s    the longest time that one agent had something to send and heard no acknowledgement, up to the end
   busy                 answers 429 and 503
   unreachable, server_errors, refused
                        no answer; other 5xx; other 4xx and gaps";
@@ -103,9 +101,7 @@ pub(crate) struct Outcome {
     /// From sending to the acknowledgement.
     pub(crate) millis: Vec<f64>,
     pub(crate) seconds: f64,
-    /// Longest time, in seconds, that one agent had something to send and heard no acknowledgement. When flooding that is the
-    /// time between two acknowledgements; a live agent is idle for most of its ten seconds, so it counts from the moment at
-    /// which its window was there to be sent. What is still not acknowledged at the end does not count.
+    /// Longest time, in seconds, that one agent had something to send and heard no acknowledgement, up to the end.
     pub(crate) gap_s_max: f64,
     /// What each agent counts as stored.
     pub(crate) ledgers: Vec<Ledger>,
@@ -116,6 +112,11 @@ impl Outcome {
         #[expect(clippy::cast_precision_loss, reason = "millions of rows fit a float")]
         let rows = self.rows as f64;
         rows / self.seconds.max(0.001)
+    }
+
+    /// After so long somebody who had something to send heard of it, or gave up.
+    fn hears(&mut self, silence: Duration) {
+        self.gap_s_max = self.gap_s_max.max(silence.as_secs_f64());
     }
 
     fn add(&mut self, other: Self) {
@@ -247,8 +248,7 @@ impl Agent {
         let mut outcome = Outcome::default();
         let window = Duration::from_nanos(WINDOW.0);
         let phase = window.mul_f64(fraction(load.seed ^ number as u64));
-        let mut acked_at = self.watch.elapsed();
-        let (mut round, mut began) = (0_u64, acked_at);
+        let (mut round, mut began) = (0_u64, self.watch.elapsed());
         while self.watch.elapsed() < load.duration {
             if self.waiting.is_empty() {
                 if load.pace == Pace::Live {
@@ -267,10 +267,8 @@ impl Agent {
                     outcome.batches += 1;
                     outcome.rows += self.acknowledge(answer.acked);
                     let now = self.watch.elapsed();
-                    // A live agent has nothing to send for most of its ten seconds; what counts is how long it tried.
-                    let since = if load.pace == Pace::Flood { now - acked_at } else { now.saturating_sub(began) };
-                    outcome.gap_s_max = outcome.gap_s_max.max(since.as_secs_f64());
-                    acked_at = now;
+                    outcome.hears(now.saturating_sub(began));
+                    began = now;
                 }
                 Sent::Gap(expected) => {
                     outcome.refused += 1;
@@ -296,6 +294,9 @@ impl Agent {
                     tokio::time::sleep(RETRY).await;
                 }
             }
+        }
+        if !self.waiting.is_empty() {
+            outcome.hears(self.watch.elapsed().saturating_sub(began));
         }
         let entry = LedgerEntry {
             epoch: self.source.epoch,

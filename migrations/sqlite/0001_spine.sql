@@ -57,76 +57,31 @@ create index sample_block_source on sample_block (source, time_last, time_first)
 create index sample_block_age on sample_block (time_last);
 create index sample_block_small on sample_block (stream, id) where rows < 2048;
 
--- Sums of windows. A pair's rows lie beside each other, because that is how they are read.
+-- Sums of windows: aggregator/core/src/rollup/bytes.rs. A pair's rows lie beside each other, because that is how they are read.
 create table sample_minute (
-    source        integer not null,
-    target        integer not null,
-    kind          integer not null,
-    time          integer not null,
-    windows       integer not null,
-    span_ms       integer not null,
-    down_ms       integer not null,
-    unknown_ms    integer not null,
-    sent          integer not null,
-    received      integer not null,
-    late          integer not null,
-    duplicated    integer not null,
-    not_permitted integer not null,
-    send_failed   integer not null,
-    overload      integer not null,
-    stalled       integer not null,
-    rtt_min       integer,
-    rtt_max       integer,
-    rtt_sum       integer,
-    histogram     blob,
+    source integer not null,
+    target integer not null,
+    kind   integer not null,
+    time   integer not null,
+    body   blob not null,
     primary key (source, target, kind, time)
 ) strict, without rowid;
 
 create table sample_hour (
-    source        integer not null,
-    target        integer not null,
-    kind          integer not null,
-    time          integer not null,
-    windows       integer not null,
-    span_ms       integer not null,
-    down_ms       integer not null,
-    unknown_ms    integer not null,
-    sent          integer not null,
-    received      integer not null,
-    late          integer not null,
-    duplicated    integer not null,
-    not_permitted integer not null,
-    send_failed   integer not null,
-    overload      integer not null,
-    stalled       integer not null,
-    rtt_min       integer,
-    rtt_max       integer,
-    rtt_sum       integer,
-    histogram     blob,
+    source integer not null,
+    target integer not null,
+    kind   integer not null,
+    time   integer not null,
+    body   blob not null,
     primary key (source, target, kind, time)
 ) strict, without rowid;
 
 create table sample_day (
-    source        integer not null,
-    target        integer not null,
-    kind          integer not null,
-    time          integer not null,
-    windows       integer not null,
-    span_ms       integer not null,
-    down_ms       integer not null,
-    unknown_ms    integer not null,
-    sent          integer not null,
-    received      integer not null,
-    late          integer not null,
-    duplicated    integer not null,
-    not_permitted integer not null,
-    send_failed   integer not null,
-    overload      integer not null,
-    stalled       integer not null,
-    rtt_min       integer,
-    rtt_max       integer,
-    rtt_sum       integer,
-    histogram     blob,
+    source integer not null,
+    target integer not null,
+    kind   integer not null,
+    time   integer not null,
+    body   blob not null,
     primary key (source, target, kind, time)
 ) strict, without rowid;
 

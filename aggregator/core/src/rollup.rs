@@ -4,6 +4,8 @@
 //! was added to it once, whenever it came, and nothing is ever computed anew: late data is one more addition. A sample belongs
 //! to the bucket in which it began.
 
+mod bytes;
+
 use alloc::collections::BTreeMap;
 use everypath_protocol::cell::CellState;
 use everypath_protocol::histogram::Histogram;

@@ -25,12 +25,11 @@ pub use postgres::{PgOptions, PgStore};
 pub use sqlite::SqliteStore;
 pub use types::{
     AgentRow, ApiToken, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, LoginLimits,
-    Maintained, MatrixState, PairQuery, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows,
-    SessionRow, StreamRows, Unsummed, UserRow,
+    Maintained, MatrixState, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows, SessionRow,
+    StreamRows, Unsummed, UserRow,
 };
 
 use crate::lock::DataLock;
-use aggregator_core::rollup::Bucket;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::{TokenId, TokenKey};
@@ -195,14 +194,6 @@ impl Store {
     /// [`SeriesError`].
     pub async fn series(&self, query: SeriesQuery) -> Result<SeriesRows, SeriesError> {
         each!(self, store => store.series(query).await)
-    }
-
-    /// All rows of a pair from one table in order of time, windows as sums of one. Holds them all: for tests and measurements.
-    ///
-    /// # Errors
-    /// [`StoreError`].
-    pub async fn pair(&self, query: PairQuery) -> Result<Vec<(UnixTime, Bucket)>, StoreError> {
-        each!(self, store => store.pair(query).await)
     }
 
     /// Takes or renews the lease of `role` for `life` of the database's clock. `None` while another replica holds it.

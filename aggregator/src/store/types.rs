@@ -113,23 +113,6 @@ pub struct Unsummed {
     pub behind: Option<String>,
 }
 
-/// Which rows of a pair.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PairQuery {
-    /// Who measured.
-    pub source: AgentId,
-    /// Who was measured.
-    pub target: AgentId,
-    /// How.
-    pub kind: ProbeKind,
-    /// From which table.
-    pub table: Source,
-    /// First moment.
-    pub from: UnixTime,
-    /// First moment that is not wanted.
-    pub to: UnixTime,
-}
-
 /// A pair over time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SeriesQuery {

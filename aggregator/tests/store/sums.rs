@@ -3,7 +3,7 @@
 use crate::common::{T0, block};
 use crate::rungs::Place;
 use crate::world::{TARGET, World, always, any_windows, records, roll_up_all, take_lease};
-use aggregator::store::{PairQuery, SeriesQuery, Store};
+use aggregator::store::{SeriesQuery, Store};
 use aggregator_core::rollup::{Additions, Bucket, Level, PairKey};
 use aggregator_core::series::{Question, Source};
 use everypath_protocol::id::AgentId;
@@ -15,10 +15,21 @@ use std::collections::BTreeMap;
 const NEAR: Span = Span::seconds(3 * 3_600);
 const FAR: Span = Span::seconds(390 * 86_400);
 
-pub(crate) async fn rows(store: &Store, source: AgentId, table: Source) -> Vec<(UnixTime, Bucket)> {
+/// Steps as long as the buckets of `table`, or no longer than a moment.
+pub(crate) fn every_row(source: AgentId, table: Source) -> SeriesQuery {
     let (from, to) = always();
-    let query = PairQuery { source, target: TARGET, kind: ProbeKind::Icmp, table, from, to };
-    store.pair(query).await.expect("readable")
+    let step = match table {
+        Source::Samples => Span::micros(1),
+        Source::Rollup(level) => level.span(),
+    };
+    SeriesQuery { source, target: TARGET, kind: ProbeKind::Icmp, question: Question { from, to, step } }
+}
+
+/// All that a table says of a pair, when everything is summed.
+pub(crate) async fn rows(store: &Store, source: AgentId, table: Source) -> Vec<(UnixTime, Bucket)> {
+    let answer = store.series(every_row(source, table)).await.expect("readable");
+    assert_eq!(answer.sources, [table], "everything is summed");
+    answer.points
 }
 
 /// What the core says of the same windows.
@@ -56,20 +67,18 @@ pub(crate) async fn sums_are_those_of_the_samples(place: &Place) {
         assert_sums(&store, agent.id(), &windows[..usize::try_from(first - 1).expect("small")]).await;
     }
     let samples = rows(&store, agent.id(), Source::Samples).await;
-    let mut wanted: BTreeMap<UnixTime, Vec<Bucket>> = BTreeMap::new();
-    windows.iter().for_each(|window| wanted.entry(window.start).or_default().push(Bucket::of(window)));
-    assert_eq!(samples.len(), windows.len());
-    assert!(samples.is_sorted_by_key(|(time, _)| *time));
-    assert!(samples.iter().all(|(time, bucket)| wanted.get(time).is_some_and(|some| some.contains(bucket))));
+    let mut wanted: BTreeMap<UnixTime, Bucket> = BTreeMap::new();
+    for window in &windows {
+        wanted.entry(window.start).or_default().merge(&Bucket::of(window));
+    }
+    assert_eq!(samples, wanted.into_iter().collect::<Vec<_>>());
     // A part of it: the first moment is in, the last is not.
-    let (from, to) = (samples[700].0, samples[720].0);
-    let query =
-        PairQuery { source: agent.id(), target: TARGET, kind: ProbeKind::Icmp, table: Source::Samples, from, to };
-    let part = store.pair(query).await.expect("readable");
-    let is_in = |row: &&(UnixTime, Bucket)| row.0 >= from && row.0 < to;
-    assert_eq!(part.len(), samples.iter().filter(is_in).count());
-    let nobody = PairQuery { source: AgentId([1; 32]), ..query };
-    assert_eq!(store.pair(nobody).await.expect("readable"), []);
+    let mut query = every_row(agent.id(), Source::Samples);
+    (query.question.from, query.question.to) = (samples[700].0, samples[720].0);
+    let part = store.series(query).await.expect("readable");
+    assert_eq!(part.points, samples[700..720]);
+    let nobody = SeriesQuery { source: AgentId([1; 32]), ..query };
+    assert_eq!(store.series(nobody).await.expect("readable").points, []);
     store.close().await;
 }
 

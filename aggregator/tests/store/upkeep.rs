@@ -2,8 +2,9 @@
 
 use crate::common::{T0, block};
 use crate::rungs::Place;
-use crate::world::{TARGET, World, always, any_window, numbers, roll_up_all, take_lease};
-use aggregator::store::{Keep, Lease, PairQuery, Store};
+use crate::sums::rows;
+use crate::world::{TARGET, World, any_window, numbers, roll_up_all, take_lease};
+use aggregator::store::{Keep, Lease, Store};
 use aggregator_core::rollup::Level;
 use aggregator_core::series::Source;
 use everypath_protocol::block::{Block, Content};
@@ -44,10 +45,7 @@ fn about(seed: u64, count: u64, ago: Span) -> Vec<Record> {
 }
 
 async fn sums(store: &Store, source: AgentId, level: Level) -> Vec<UnixTime> {
-    let (from, to) = always();
-    let table = Source::Rollup(level);
-    let rows = store.pair(PairQuery { source, target: TARGET, kind: ProbeKind::Icmp, table, from, to }).await;
-    rows.expect("readable").into_iter().map(|(time, _)| time).collect()
+    rows(store, source, Source::Rollup(level)).await.into_iter().map(|(time, _)| time).collect()
 }
 
 pub(crate) async fn what_is_old_goes_and_is_remembered(place: &Place) {

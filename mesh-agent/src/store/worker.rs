@@ -7,6 +7,9 @@
 //! 3. On a full disk acknowledgements are let through first, because they make room. The reserve is given up for them, and
 //!    what is left of it taken back at once.
 
+mod failing;
+
+use self::failing::Failing;
 use crate::clock::Clock;
 use crate::metrics::Metrics;
 use crate::store::disk::Space;
@@ -28,27 +31,12 @@ use std::panic::AssertUnwindSafe;
 use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
-/// Pause before a failed commit is tried again with the file opened anew.
-const RETRY_PAUSE: Span = Span::seconds(1);
 /// With less free than this the disk is full for redb, whatever its errors say.
 const FULL_BELOW: u64 = 256 * 1024;
 /// Looked after this often: room on the disk, the reserve, the size of the file.
 const CARE_INTERVAL: Span = Span::seconds(5);
 /// Epochs of which the highest number on disk is told.
 const MARKS_MAX: usize = 64;
-/// A file that can be opened and still not be used this often in a row is set aside.
-const UNUSABLE_MAX: u32 = 3;
-
-/// The disk does not take what waits.
-#[derive(Debug)]
-struct Failing {
-    since: MonoTime,
-    next_try: MonoTime,
-    why: String,
-    /// Failures in a row that are not the disk's.
-    unusable: u32,
-}
-
 /// See the module.
 pub(crate) struct Worker {
     place: Place,
@@ -224,8 +212,7 @@ impl Worker {
     /// Everything that waits in one transaction; answered only after it.
     fn commit(&mut self) -> Result<PersistedMarks, TransactionError> {
         if self.database.is_none() {
-            let is_unusable = self.failing.as_ref().filter(|failing| failing.unusable >= UNUSABLE_MAX);
-            self.reopen(is_unusable.map(|failing| failing.why.clone()))?;
+            self.reopen(self.failing.as_ref().and_then(Failing::is_unusable))?;
         }
         let orders = self.queue.take_all();
         let tried = self.transact(|worker, txn| worker.perform_all(txn, orders.iter()));
@@ -303,77 +290,6 @@ impl Worker {
         std::panic::catch_unwind(attempt).unwrap_or_else(|panic| {
             Err(TransactionError::Panicked(crate::supervise::reason(panic.as_ref()).to_owned()))
         })
-    }
-
-    fn failed(&mut self, now: MonoTime, why: &TransactionError) {
-        self.metrics.store_retries.inc();
-        self.database = None;
-        self.to_read = None;
-        let failing = self.failing.get_or_insert_with(|| {
-            tracing::warn!(%why, "the buffer could not be written; it is tried again every second with the file opened anew");
-            Failing { since: now, next_try: now, why: String::new(), unusable: 0 }
-        });
-        failing.why = why.to_string();
-        failing.next_try = now + RETRY_PAUSE;
-        failing.unusable = if why.is_disk() { 0 } else { failing.unusable + 1 };
-        let space = self.place.disk.space(&self.place.dir).ok();
-        if why.is_full() || space.is_some_and(|space| space.free < FULL_BELOW) {
-            self.metrics.store_disk_full.inc();
-            self.commit_acknowledgements();
-        }
-    }
-
-    /// On a full disk what makes room goes first. What is acknowledged is altered by nothing that waits.
-    fn commit_acknowledgements(&mut self) {
-        let discards = self.queue.take_discards();
-        if discards.is_empty() {
-            return;
-        }
-        reserve::give_up(&self.place);
-        let tried =
-            self.reopen(None).and_then(|()| self.transact(|worker, txn| worker.perform_all(txn, discards.iter())));
-        match tried {
-            Ok((_, _, accounts)) => self.learn(accounts),
-            Err(_) => self.queue.put_back(discards),
-        }
-        self.database = None;
-        // New blocks must not take the room of the next acknowledgement.
-        reserve::take_back(&self.place);
-    }
-
-    fn recover(&mut self) {
-        if let Some(failing) = self.failing.take() {
-            let seconds = self.clock.mono().since(failing.since).as_seconds();
-            tracing::info!(seconds, "the buffer can be written again");
-            self.metrics.store_failing.set(0);
-        }
-    }
-
-    /// What needs no writing, while writing fails.
-    fn answer_readers(&mut self) {
-        if !self.queue.has_readers() {
-            return;
-        }
-        if self.to_read.is_none() {
-            // If it cannot even be read, everyone waits.
-            self.to_read = file::open_to_read(&self.place).ok();
-        }
-        let Some(database) = &self.to_read else { return };
-        let mut answered = Vec::new();
-        for (place, reader) in self.queue.readers().into_iter().rev() {
-            let answer = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                let txn = database.begin_write()?;
-                let mut progress = Progress::default();
-                let answer = perform(&txn, reader, &self.mender, &self.metrics, &mut progress)?;
-                txn.abort()?;
-                // Mending must be on disk before it is shown to anyone.
-                Ok::<_, TransactionError>((progress.damaged == 0).then_some(answer))
-            }));
-            if let Ok(Ok(Some(answer))) = answer {
-                answered.push((place, answer));
-            }
-        }
-        self.queue.answer(answered);
     }
 
     /// Room, reserve, size.

@@ -24,9 +24,6 @@ pub(super) const fn table(level: Level) -> Table {
 
 const SUMS: &str = "windows, span_ms, down_ms, unknown_ms, sent, received, late, duplicated, not_permitted, send_failed, \
     overload, stalled, rtt_min, rtt_max, rtt_sum, histogram";
-/// What [`read`] reads, and when.
-pub(super) const SUMS_AND_TIME: &str = "windows, span_ms, down_ms, unknown_ms, sent, received, late, duplicated, not_permitted, \
-    send_failed, overload, stalled, rtt_min, rtt_max, rtt_sum, histogram, time";
 
 /// The sums that are there for these keys.
 pub(super) async fn fetch(
@@ -37,57 +34,76 @@ pub(super) async fn fetch(
     const DOING: &str = "reading sums";
     // One look into the index for each key, whatever the planner thinks of the length of an array.
     let select = format!(
-        "select s.* from unnest($1::int4[], $2::int4[], $3::int2[], $4::timestamptz[]) as w (source, target, kind, time) \
-         cross join lateral (select {SUMS}, t.source, t.target, t.kind, t.time from {} t where t.source = w.source and t.target = w.target and t.kind = w.kind \
-         and t.time = w.time limit 1) s",
+        "select {}, array_agg(source), array_agg(target), array_agg(kind) from \
+         (select s.* from unnest($1::int4[], $2::int4[], $3::int2[], $4::timestamptz[]) as w (source, target, kind, time) \
+         cross join lateral (select {SUMS}, t.source, t.target, t.kind, t.time from {} t where t.source = w.source \
+         and t.target = w.target and t.kind = w.kind and t.time = w.time limit 1) s) sums having count(*) > 0",
+        arrays(),
         table(level).name()
     );
     let (sources, targets, kinds, times) = columns(keys);
-    let rows = sqlx::query(AssertSqlSafe(select))
-        .bind(sources)
-        .bind(targets)
-        .bind(kinds)
-        .bind(times)
-        .fetch_all(connection)
-        .await
-        .doing(DOING)?;
+    let select = sqlx::query(AssertSqlSafe(select)).bind(sources).bind(targets).bind(kinds).bind(times);
+    let Some(row) = select.fetch_optional(connection).await.doing(DOING)? else { return Ok(BTreeMap::new()) };
+    let sources: Vec<i32> = row.try_get(17).doing(DOING)?;
+    let targets: Vec<i32> = row.try_get(18).doing(DOING)?;
+    let kinds: Vec<i16> = row.try_get(19).doing(DOING)?;
     let mut found = BTreeMap::new();
-    for row in &rows {
-        let key = PairKey {
-            source: agent_number(row.try_get("source").doing(DOING)?),
-            target: agent_number(row.try_get("target").doing(DOING)?),
-            kind: codes::kind(row.try_get("kind").doing(DOING)?)?,
-        };
-        let Time(time) = row.try_get("time").doing(DOING)?;
-        found.insert((key, time), read(row)?);
+    for (((source, target), kind), (time, bucket)) in sources.into_iter().zip(targets).zip(kinds).zip(read(&row)?) {
+        let pair = PairKey { source: agent_number(source), target: agent_number(target), kind: codes::kind(kind)? };
+        found.insert((pair, time), bucket);
     }
     Ok(found)
 }
 
-/// A sum from [`SUMS`], which come first in the row: looking them up by name would take longer than reading them.
-pub(super) fn read(row: &PgRow) -> Result<Bucket, StoreError> {
-    const DOING: &str = "reading a sum";
-    let number = |place: usize| row.try_get::<i64, _>(place).map(unsigned).doing(DOING);
-    let optional = |place: usize| row.try_get::<Option<i64>, _>(place).doing(DOING);
-    let rtt = match (optional(12)?, optional(13)?, optional(14)?) {
-        (Some(min), Some(max), Some(sum)) => {
-            Some(RttRange { min_us: codes::count(min), max_us: codes::count(max), sum_us: unsigned(sum) })
-        }
-        _ => None,
-    };
-    Ok(Bucket {
-        windows: number(0)?,
-        span_ms: number(1)?,
-        down_ms: number(2)?,
-        unknown_ms: number(3)?,
-        sent: number(4)?,
-        received: number(5)?,
-        late: number(6)?,
-        duplicated: number(7)?,
-        not_measured: [number(8)?, number(9)?, number(10)?, number(11)?],
-        rtt,
-        histogram: codes::histogram(row.try_get(15).doing(DOING)?)?,
-    })
+/// Sums are read as arrays, many in a row: a row for each would take five times as long to send and to read.
+fn arrays() -> String {
+    let arrays: Vec<String> = SUMS.split(", ").chain(["time"]).map(|column| format!("array_agg({column})")).collect();
+    arrays.join(", ")
+}
+
+/// Selects the sums of a pair, a row for each day. Bind source, target, kind, the first moment, the end and the most sums.
+pub(super) fn select_days(level: Level) -> String {
+    format!(
+        "select {} from (select {SUMS}, time from {} where source = $1 and target = $2 and kind = $3 and time >= $4 \
+         and time < $5 limit $6) sums group by date_trunc('day', time)",
+        arrays(),
+        table(level).name()
+    )
+}
+
+/// The sums of a row that begins with [`arrays`].
+pub(super) fn read(row: &PgRow) -> Result<Vec<(UnixTime, Bucket)>, StoreError> {
+    const DOING: &str = "reading sums";
+    let counts = |place: usize| row.try_get::<Vec<i64>, _>(place).doing(DOING);
+    let optional = |place: usize| row.try_get::<Vec<Option<i64>>, _>(place).doing(DOING);
+    let counts = (0..12).map(counts).collect::<Result<Vec<_>, _>>()?;
+    let rtt = (12..15).map(optional).collect::<Result<Vec<_>, _>>()?;
+    let histograms: Vec<Option<Vec<u8>>> = row.try_get(15).doing(DOING)?;
+    let times: Vec<Time> = row.try_get(16).doing(DOING)?;
+    let sums = times.into_iter().zip(histograms).enumerate().map(|(place, (Time(time), histogram))| {
+        let range = match (rtt[0][place], rtt[1][place], rtt[2][place]) {
+            (Some(min), Some(max), Some(sum)) => {
+                Some(RttRange { min_us: codes::count(min), max_us: codes::count(max), sum_us: unsigned(sum) })
+            }
+            _ => None,
+        };
+        let number = |column: usize| unsigned(counts[column][place]);
+        let bucket = Bucket {
+            windows: number(0),
+            span_ms: number(1),
+            down_ms: number(2),
+            unknown_ms: number(3),
+            sent: number(4),
+            received: number(5),
+            late: number(6),
+            duplicated: number(7),
+            not_measured: [number(8), number(9), number(10), number(11)],
+            rtt: range,
+            histogram: codes::histogram(histogram.as_deref())?,
+        };
+        Ok((time, bucket))
+    });
+    sums.collect()
 }
 
 fn columns(keys: &[Key]) -> (Vec<i32>, Vec<i32>, Vec<i16>, Vec<Time>) {

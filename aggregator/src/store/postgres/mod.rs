@@ -18,7 +18,6 @@ mod journal;
 mod keys;
 mod lease;
 mod matrix;
-mod pair;
 mod partitions;
 mod people;
 mod prepare;

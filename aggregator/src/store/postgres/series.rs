@@ -2,15 +2,20 @@
 
 use super::PgStore;
 use super::buckets;
-use super::codes::{Time, agent_number, signed};
+use super::codes::{self, Time, agent_number, count, signed, unsigned};
 use super::failure::While;
-use super::{journal, pair};
-use crate::store::error::SeriesError;
+use super::journal;
+use crate::store::error::{SeriesError, StoreError};
 use crate::store::types::{SeriesQuery, SeriesRows};
-use aggregator_core::rollup::{Bucket, PairKey};
+use aggregator_core::rollup::{Bucket, Level, PairKey};
 use aggregator_core::series::{Folding, ROWS_MAX, Source};
+use everypath_protocol::id::AgentId;
+use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::window::{NotMeasuredCounts, ProbeKind, RttRange, Window};
 use futures::TryStreamExt as _;
-use sqlx::{AssertSqlSafe, Connection as _, Executor as _, PgConnection, Row as _};
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Row as _};
 
 const DOING: &str = "reading a pair over time";
 
@@ -30,15 +35,18 @@ impl PgStore {
         let (Some(source), Some(target)) = (number(query.source), number(query.target)) else { return Ok(answer) };
         let of = Pair { source, target };
         // One snapshot: what is summed meanwhile is neither read twice nor missed.
-        let mut reading = connection.begin().await.doing(DOING)?;
-        reading.execute("set transaction isolation level repeatable read, read only").await.doing(DOING)?;
+        let mut reading =
+            connection.begin_with("begin isolation level repeatable read, read only").await.doing(DOING)?;
         let mut folding = Folding::new(query.question);
-        fold_table(&mut reading, of, query, &mut folding).await?;
-        if query.question.source() != Source::Samples {
-            let summed = folding.rows();
-            fold_journal(&mut reading, of, query, &mut folding).await?;
-            if folding.rows() > summed {
-                answer.sources.push(Source::Samples);
+        match query.question.source() {
+            Source::Samples => fold_samples(&mut reading, of, query, &mut folding).await?,
+            Source::Rollup(level) => {
+                fold_sums(&mut reading, of, level, query, &mut folding).await?;
+                let summed = folding.rows();
+                fold_journal(&mut reading, of, query, &mut folding).await?;
+                if folding.rows() > summed {
+                    answer.sources.push(Source::Samples);
+                }
             }
         }
         reading.commit().await.doing(DOING)?;
@@ -47,36 +55,47 @@ impl PgStore {
     }
 }
 
-async fn fold_table(
+async fn fold_sums(
+    connection: &mut PgConnection,
+    of: Pair,
+    level: Level,
+    query: SeriesQuery,
+    folding: &mut Folding,
+) -> Result<(), SeriesError> {
+    let mut days = select(buckets::select_days(level), of, query).fetch(connection);
+    while let Some(day) = days.try_next().await.doing(DOING)? {
+        for (time, bucket) in buckets::read(&day)? {
+            folding.add(time, bucket)?;
+        }
+    }
+    Ok(())
+}
+
+async fn fold_samples(
     connection: &mut PgConnection,
     of: Pair,
     query: SeriesQuery,
     folding: &mut Folding,
 ) -> Result<(), SeriesError> {
-    let (columns, table) = match query.question.source() {
-        Source::Samples => ("*", "sample"),
-        Source::Rollup(level) => (buckets::SUMS_AND_TIME, buckets::table(level).name()),
-    };
-    let select = format!(
-        "select {columns} from {table} where source = $1 and target = $2 and kind = $3 and time >= $4 and time < $5 limit $6"
-    );
-    let select = sqlx::query(AssertSqlSafe(select))
+    const SELECT: &str =
+        "select * from sample where source = $1 and target = $2 and kind = $3 and time >= $4 and time < $5 limit $6";
+    let mut rows = select(SELECT.to_owned(), of, query).fetch(connection);
+    while let Some(row) = rows.try_next().await.doing(DOING)? {
+        let Time(time) = row.try_get("time").doing(DOING)?;
+        folding.add(time, Bucket::of(&window(&row, query.target, query.kind, time)?))?;
+    }
+    Ok(())
+}
+
+/// At least one row more than an answer may have, so that what is left out is noticed.
+fn select(text: String, of: Pair, query: SeriesQuery) -> Query<'static, Postgres, PgArguments> {
+    sqlx::query(AssertSqlSafe(text))
         .bind(of.source)
         .bind(of.target)
         .bind(i16::from(query.kind.code()))
         .bind(Time(query.question.from))
         .bind(Time(query.question.to))
-        .bind(signed(ROWS_MAX + 1));
-    let mut rows = select.fetch(connection);
-    while let Some(row) = rows.try_next().await.doing(DOING)? {
-        let Time(time) = row.try_get("time").doing(DOING)?;
-        let bucket = match query.question.source() {
-            Source::Samples => Bucket::of(&pair::window(&row, query.target, query.kind, time)?),
-            Source::Rollup(_) => buckets::read(&row)?,
-        };
-        folding.add(time, bucket)?;
-    }
-    Ok(())
+        .bind(signed(ROWS_MAX + 1))
 }
 
 async fn fold_journal(
@@ -96,4 +115,27 @@ async fn fold_journal(
         }
     }
     Ok(())
+}
+
+/// A row of `sample`.
+fn window(row: &PgRow, target: AgentId, kind: ProbeKind, time: UnixTime) -> Result<Window, StoreError> {
+    let number = |column: &str| row.try_get::<i32, _>(column).map(count).doing(DOING);
+    let small = |column: &str| row.try_get::<i16, _>(column).map(count).doing(DOING);
+    let mut window = Window::new(target, kind, time);
+    window.span = Span::millis(number("span_ms")?.into());
+    window.sent = number("sent")?;
+    window.received = number("received")?;
+    window.late = number("late")?;
+    window.duplicated = number("duplicated")?;
+    window.not_measured =
+        NotMeasuredCounts([small("not_permitted")?, small("send_failed")?, small("overload")?, small("stalled")?]);
+    let min: Option<i32> = row.try_get("rtt_min").doing(DOING)?;
+    let max: Option<i32> = row.try_get("rtt_max").doing(DOING)?;
+    let sum: Option<i64> = row.try_get("rtt_sum").doing(DOING)?;
+    if let (Some(min), Some(max), Some(sum)) = (min, max, sum) {
+        window.rtt = Some(RttRange { min_us: count(min), max_us: count(max), sum_us: unsigned(sum) });
+    }
+    window.histogram = codes::histogram(row.try_get("histogram").doing(DOING)?)?;
+    window.state = codes::state(row.try_get("state").doing(DOING)?);
+    Ok(window)
 }

@@ -12,7 +12,6 @@ mod ingest;
 mod keys;
 mod lease;
 mod matrix;
-mod pair;
 mod people;
 mod rollup;
 mod series;

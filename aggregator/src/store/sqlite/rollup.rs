@@ -1,15 +1,12 @@
 //! The sums: each sample is added once, in the transaction that moves the cursor past it.
 
 use super::blocks::rows_of;
-use super::codes::{count, signed, unsigned};
+use super::codes::{count, unsigned};
 use super::{SqliteStore, While, lease};
 use crate::store::error::StoreError;
 use crate::store::types::{Lease, RolledUp, Unsummed};
 use aggregator_core::rollup::{Additions, Bucket, Level, PairKey};
-use everypath_protocol::codec;
-use everypath_protocol::histogram::Histogram;
 use everypath_protocol::time::UnixTime;
-use everypath_protocol::window::RttRange;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
@@ -17,13 +14,6 @@ use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 const SAMPLES_PER_STEP: i64 = 16_384;
 /// Blocks in one step.
 const BLOCKS_PER_STEP: i64 = 512;
-/// A histogram has at most 464 buckets.
-const HISTOGRAM_BYTES_MAX: usize = 8 * 1024;
-
-/// The columns of a sum, in the order in which they are bound and read.
-pub(super) const COLUMNS: &str = "windows, span_ms, down_ms, unknown_ms, sent, received, late, duplicated, \
-    not_permitted, send_failed, overload, stalled, rtt_min, rtt_max, rtt_sum, histogram";
-
 impl SqliteStore {
     pub(in crate::store) async fn roll_up(&self, held: Lease) -> Result<RolledUp, StoreError> {
         let step = self.write("rolling up", move |connection| {
@@ -86,7 +76,7 @@ async fn step(connection: &mut SqliteConnection) -> Result<RolledUp, sqlx::Error
     Ok(RolledUp { samples: unsigned(samples), buckets, has_more })
 }
 
-/// Histograms cannot be added by SQL, so what is there is read, added to, and written back.
+/// What is there is read, added to, and written back.
 async fn add(
     connection: &mut SqliteConnection,
     level: Level,
@@ -95,8 +85,7 @@ async fn add(
     mut bucket: Bucket,
 ) -> Result<(), sqlx::Error> {
     let table = level.name();
-    let select =
-        format!("select {COLUMNS} from sample_{table} where source = ? and target = ? and kind = ? and time = ?");
+    let select = format!("select body from sample_{table} where source = ? and target = ? and kind = ? and time = ?");
     let there = sqlx::query(AssertSqlSafe(select))
         .bind(pair.source)
         .bind(pair.target)
@@ -107,62 +96,21 @@ async fn add(
     if let Some(there) = there {
         bucket.merge(&read(&there)?);
     }
-    let insert = format!(
-        "insert or replace into sample_{table} (source, target, kind, time, {COLUMNS}) \
-         values (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-    );
-    let [not_permitted, send_failed, overload, stalled] = bucket.not_measured.map(signed);
+    let insert =
+        format!("insert or replace into sample_{table} (source, target, kind, time, body) values (?, ?, ?, ?, ?)");
     sqlx::query(AssertSqlSafe(insert))
         .bind(pair.source)
         .bind(pair.target)
         .bind(pair.kind.code())
         .bind(time.0)
-        .bind(signed(bucket.windows))
-        .bind(signed(bucket.span_ms))
-        .bind(signed(bucket.down_ms))
-        .bind(signed(bucket.unknown_ms))
-        .bind(signed(bucket.sent))
-        .bind(signed(bucket.received))
-        .bind(signed(bucket.late))
-        .bind(signed(bucket.duplicated))
-        .bind(not_permitted)
-        .bind(send_failed)
-        .bind(overload)
-        .bind(stalled)
-        .bind(bucket.rtt.map(|rtt| rtt.min_us))
-        .bind(bucket.rtt.map(|rtt| rtt.max_us))
-        .bind(bucket.rtt.map(|rtt| signed(rtt.sum_us)))
-        .bind((!bucket.histogram.counts().is_empty()).then(|| codec::encode(&bucket.histogram)))
+        .bind(bucket.to_bytes())
         .execute(connection)
         .await
         .map(drop)
 }
 
-/// A sum from [`COLUMNS`], which come first in the row: looking them up by name would take longer than reading them.
+/// A sum whose bytes are the first column of the row.
 pub(super) fn read(row: &SqliteRow) -> Result<Bucket, sqlx::Error> {
-    let number = |place: usize| row.try_get::<i64, _>(place).map(unsigned);
-    let rtt = match row.try_get::<Option<i64>, _>(12)? {
-        Some(min) => Some(RttRange { min_us: count(min), max_us: count(row.try_get(13)?), sum_us: number(14)? }),
-        None => None,
-    };
-    let histogram = match row.try_get::<Option<&[u8]>, _>(15)? {
-        Some(bytes) => {
-            let counts = codec::decode(bytes, HISTOGRAM_BYTES_MAX).ok().and_then(Histogram::from_counts);
-            counts.ok_or_else(|| sqlx::Error::Decode(StoreError::Damaged("a histogram").into()))?
-        }
-        None => Histogram::new(),
-    };
-    Ok(Bucket {
-        windows: number(0)?,
-        span_ms: number(1)?,
-        down_ms: number(2)?,
-        unknown_ms: number(3)?,
-        sent: number(4)?,
-        received: number(5)?,
-        late: number(6)?,
-        duplicated: number(7)?,
-        not_measured: [number(8)?, number(9)?, number(10)?, number(11)?],
-        rtt,
-        histogram,
-    })
+    let damaged = |_| sqlx::Error::Decode(StoreError::Damaged("a sum").into());
+    Bucket::from_bytes(row.try_get(0)?).map_err(damaged)
 }

@@ -2,7 +2,7 @@
 
 use super::blocks::unpack;
 use super::codes::count;
-use super::rollup::{COLUMNS, read};
+use super::rollup::read;
 use super::{SqliteStore, While};
 use crate::store::error::{SeriesError, StoreError};
 use crate::store::types::{SeriesQuery, SeriesRows};
@@ -85,8 +85,7 @@ async fn fold_sums(
     folding: &mut Folding,
 ) -> Result<(), SeriesError> {
     let select = format!(
-        "select {COLUMNS}, time from sample_{} \
-         where source = ? and target = ? and kind = ? and time >= ? and time < ? limit ?",
+        "select body, time from sample_{} where source = ? and target = ? and kind = ? and time >= ? and time < ? limit ?",
         level.name()
     );
     let query = sqlx::query(AssertSqlSafe(select))
@@ -98,7 +97,7 @@ async fn fold_sums(
         .bind(i64::try_from(ROWS_MAX + 1).unwrap_or(i64::MAX));
     let mut rows = query.fetch(connection);
     while let Some(row) = rows.try_next().await.doing(DOING)? {
-        folding.add(UnixTime(row.try_get("time").doing(DOING)?), read(&row).doing(DOING)?)?;
+        folding.add(UnixTime(row.try_get(1).doing(DOING)?), read(&row).doing(DOING)?)?;
     }
     Ok(())
 }
