@@ -155,6 +155,8 @@ create table journal (
 -- It is compressed already, and a usual one stays in its row.
 alter table journal alter column body set storage external;
 create index journal_order on journal (xid, id);
+-- For what of one agent is not in the sums yet, which every question for a pair over time adds.
+create index journal_source on journal (source, xid, id);
 
 -- Where the sums stand.
 create table rollup_cursor (
