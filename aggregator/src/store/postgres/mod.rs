@@ -30,6 +30,7 @@ mod settings;
 mod streams;
 mod tokens;
 mod unsummed;
+mod windows;
 
 pub use connect::PgOptions;
 
