@@ -51,9 +51,10 @@ async fn under_lock(connection: &mut PgConnection, options: &PgConnectOptions) -
 /// What the database said, without what sqlx wraps around it.
 fn refusal(error: MigrateError) -> StoreError {
     const INSUFFICIENT_PRIVILEGE: &str = "42501";
-    let cause = match error {
-        MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) => cause,
-        other => sqlx::Error::from(other),
+    let cause = if let MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) = error {
+        cause
+    } else {
+        sqlx::Error::from(error)
     };
     match cause.as_database_error().filter(|said| said.code().as_deref() == Some(INSUFFICIENT_PRIVILEGE)) {
         Some(said) => StoreError::Unfit(format!(
