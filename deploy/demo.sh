@@ -73,7 +73,7 @@ say_what_to_try() {
         say 'The matrix fills within a minute. What to try next, in another terminal, as root:'
         say "  $lab cut alpha-1 beta-2     two cells turn down within 20 s, and only those"
         say "  $lab cut alpha beta         18 cells: a whole site from another"
-        say "  $lab loss alpha gamma 10    lossy within a minute or two, not down"
+        say "  $lab loss alpha gamma 10    lossy within two minutes; by chance one says down first"
         say "  $lab heal                   lossy fades within two minutes, the rest at once"
         # An agent answers on the loopback of its own host only.
         inside="$lab exec alpha-1 "

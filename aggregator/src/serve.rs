@@ -47,6 +47,7 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
     let https = listen(config.listen, "server.listen")?;
     let http = listen(config.http, "server.http")?;
     let store = place::open(&config, true).await?;
+    store.check_rights().await?;
     let (mesh, tls) = keys(&config, &store, key.as_ref()).await?;
     let bound = Bound {
         https: https.local_addr().context("while reading the address of a listener")?,

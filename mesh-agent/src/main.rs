@@ -228,7 +228,8 @@ async fn buffer_status(data_dir: &Path, json: bool) -> Result<(), Failure> {
 }
 
 fn buffer_verify(data_dir: &Path, json: bool) -> Result<(), Failure> {
-    let found = Store::verify(data_dir)?;
+    // A script must be able to tell this from damage.
+    let found = Store::verify(data_dir).map_err(|why| Failure::Use(text::chain(&why)))?;
     let text = if json { serde_json::to_string(&found)? + "\n" } else { show::buffer::draw_verification(&found) };
     say(&text);
     match found.problems.len() {

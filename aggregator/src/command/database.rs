@@ -6,7 +6,7 @@ use anyhow::Context as _;
 use clap::Args;
 use everypath_config::Sources;
 use std::fmt::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Which server. Prefer the configuration or the environment: other users of the host can see a command line.
 #[derive(Debug, Args)]
@@ -24,7 +24,7 @@ pub(crate) struct Server {
 pub(crate) struct Status {
     #[command(flatten)]
     server: Server,
-    /// The data directory of an aggregator on SQLite.
+    /// The data directory of the aggregator, if it is on SQLite.
     #[arg(long, conflicts_with = "database")]
     data_dir: Option<PathBuf>,
     /// Print JSON.
@@ -34,18 +34,20 @@ pub(crate) struct Status {
 
 impl Server {
     /// Nothing if it is SQLite, in the data directory of the configuration.
-    fn url(&self) -> anyhow::Result<Result<String, PathBuf>> {
+    fn url(&self, data_dir: Option<&Path>) -> anyhow::Result<Result<String, PathBuf>> {
         if let Some(url) = &self.database {
             return Ok(Ok(url.clone()));
         }
-        let config = Config::load(&Sources::of_process(self.config.as_deref()))?;
+        let mut sources = Sources::of_process(self.config.as_deref());
+        sources.flag_if("data_dir", data_dir.map(Path::display).as_ref());
+        let config = Config::load(&sources)?;
         Ok(config.database.map(|database| database.url).ok_or(config.data_dir))
     }
 
     fn server_url(&self) -> anyhow::Result<String> {
         let missing = "no database server is named; use --database, or set `database.url` in the configuration. \
                        On SQLite there is nothing to do: `aggregator serve` brings its file up to date";
-        self.url()?.map_err(|_| anyhow::anyhow!(missing))
+        self.url(None)?.map_err(|_| anyhow::anyhow!(missing))
     }
 }
 
@@ -64,11 +66,7 @@ pub(crate) async fn reconcile(server: &Server) -> anyhow::Result<String> {
 
 /// Says what the database is.
 pub(crate) async fn status(arguments: &Status) -> anyhow::Result<String> {
-    let place = match &arguments.data_dir {
-        Some(folder) => Err(folder.clone()),
-        None => arguments.server.url()?,
-    };
-    let description = match place {
+    let description = match arguments.server.url(arguments.data_dir.as_deref())? {
         Ok(url) => describe(&url).await?,
         Err(folder) => {
             let store = Store::open_existing(&folder).await?;

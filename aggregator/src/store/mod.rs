@@ -78,6 +78,17 @@ impl Store {
         PgStore::reconcile(url).await
     }
 
+    /// Whether this process may do with the database what `serve` has to do. SQLite would not have been opened otherwise.
+    ///
+    /// # Errors
+    /// [`StoreError::Unfit`] with what the role of the URL lacks.
+    pub async fn check_rights(&self) -> Result<(), StoreError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(store) => store.check_rights().await,
+        }
+    }
+
     /// Opens the database of an aggregator that has run before. Never makes one: whoever mistypes a folder wants to know.
     ///
     /// # Errors

@@ -152,3 +152,29 @@ async fn a_role_that_may_not_make_tables_is_told_what_it_needs() {
     })
     .await;
 }
+
+/// It started, and then refused every batch because only an owner makes partitions.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_has_rights_but_owns_nothing_is_told_before_it_serves() {
+    on_postgres(async |place| {
+        place.open().await.close().await;
+        let role = format!("guest_{}", std::process::id());
+        let grants = format!(
+            "create role {role} login; grant usage, create on schema public to {role}; \
+             grant all on all tables in schema public to {role}; grant all on all sequences in schema public to {role}"
+        );
+        run(place.url(), &grants).await;
+        let (_, server) = place.url().rsplit_once('@').expect("a URL with a user");
+        let options = PgOptions { migrate: false, ..PgOptions::of(ReplicaId(1)) };
+        let store = Store::open_postgres(&format!("postgres://{role}@{server}"), options).await.expect("it can read");
+        let said = store.check_rights().await;
+        store.close().await;
+        let store = place.open().await;
+        assert!(store.check_rights().await.is_ok());
+        store.close().await;
+        run(place.url(), &format!("drop owned by {role}; drop role {role}")).await;
+        let said = said.expect_err("refused").to_string();
+        assert!(said.contains("its tables belong to the role") && said.contains(&format!("to {role}")), "{said}");
+    })
+    .await;
+}

@@ -105,6 +105,11 @@ impl PgStore {
         schema::reconcile_alone(url).await
     }
 
+    pub(in crate::store) async fn check_rights(&self) -> Result<(), StoreError> {
+        let mut connection = self.pool().acquire().await.doing("looking who owns its tables")?;
+        schema::check_rights(&mut connection).await
+    }
+
     fn pool(&self) -> &PgPool {
         &self.shared.pool
     }

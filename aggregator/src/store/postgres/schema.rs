@@ -83,7 +83,7 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreErro
     let (applied, known) = (applied(connection).await?, known());
     if applied == 0 {
         return Err(StoreError::Unfit(
-            "it is empty; run `aggregator migrate`, or start `aggregator serve`, which does that too".to_owned(),
+            "it is empty; run `aggregator migrate`. `aggregator serve` does that too unless `database.migrate` is false".to_owned(),
         ));
     }
     if applied < known {
@@ -103,6 +103,21 @@ pub(super) async fn check(connection: &mut PgConnection) -> Result<(), StoreErro
         tracing::info!(applied, known, "the database is newer than this program and can still be used by it");
     }
     Ok(())
+}
+
+/// Whether the role of this connection may make and drop partitions, which only an owner may.
+pub(super) async fn check_rights(connection: &mut PgConnection) -> Result<(), StoreError> {
+    let select = "select current_user::text, pg_get_userbyid(relowner)::text, pg_has_role(relowner, 'USAGE') \
+                  from pg_class where oid = 'sample'::regclass";
+    let (role, owner, may): (String, String, bool) =
+        sqlx::query_as(select).fetch_one(connection).await.doing("looking who owns its tables")?;
+    if may {
+        return Ok(());
+    }
+    Err(StoreError::Unfit(format!(
+        "its tables belong to the role {owner}, and {role} is not a member of it: no partition could be made, and nothing stored. \
+         Run `grant {owner} to {role}` in it, or connect as {owner}"
+    )))
 }
 
 /// Migrates the database at `url` and makes use of what its server can do. Changes nothing if everything is done.
