@@ -2,7 +2,7 @@
 # A Docker engine for a test: in namespaces of its own, so that neither the networks nor the firewall of this machine are
 # touched, and gone with the test, even if the test is killed. Expects WORK, an empty directory, and tools.sh.
 #
-#   EVERYPATH_BASE_TAR    a root file system that was made before, in place of a minute of mmdebstrap
+#   EVERYPATH_BASE_TAR    where the root file system of the base image is kept between two runs; making it takes a minute
 
 # The packages of Debian that are unpacked, not installed, where dockerd is missing.
 ENGINE_PACKAGES=(docker.io containerd runc tini iptables libip4tc2 libip6tc2 libxtables12 libnfnetlink0 libnetfilter-conntrack3)
@@ -15,7 +15,7 @@ why_no_engine() {
     for tool in unshare nsenter ip curl; do
         if ! command -v "$tool" >/dev/null; then printf 'the command %s is missing\n' "$tool" && return; fi
     done
-    if [[ -z ${EVERYPATH_BASE_TAR:-} ]] && ! command -v mmdebstrap >/dev/null && ! command -v debootstrap >/dev/null; then
+    if ! command -v mmdebstrap >/dev/null && ! command -v debootstrap >/dev/null; then
         printf 'neither mmdebstrap nor debootstrap is there to make a base image\n' && return
     fi
     if ! unshare --net --mount --pid --fork true 2>/dev/null; then printf 'this machine forbids namespaces\n' && return; fi
@@ -40,6 +40,21 @@ use_unpacked_engine() {
     # The package knows iptables by alternatives, which unpacking does not make.
     ln -sf iptables-legacy "$WORK/engine/usr/sbin/iptables"
     ln -sf ip6tables-legacy "$WORK/engine/usr/sbin/ip6tables"
+}
+
+# Waits until a command succeeds: what it means, how many seconds at most, the command. Expects show_logs.
+wait_until() {
+    local what=$1 seconds=$2 deadline
+    shift 2
+    deadline=$((SECONDS + seconds))
+    until "$@" >/dev/null 2>&1; do
+        if ((SECONDS > deadline)); then
+            show_logs >&2 || true
+            fail "not within $seconds s: $what. The logs are above."
+        fi
+        sleep 1
+    done
+    say "ok  $what"
 }
 
 start_engine() {
@@ -74,24 +89,21 @@ beside_engine() { nsenter --net="/proc/$(engine_child)/ns/net" "$@"; }
 
 engine_child() { tr -d ' ' <"/proc/$ENGINE_PID/task/$ENGINE_PID/children"; }
 
-# A root file system of this machine's Debian under the name that the Dockerfiles ask for.
-import_base() {
-    local tar=${EVERYPATH_BASE_TAR:-$WORK/base.tar}
-    if [[ ! -s $tar ]]; then make_base "$tar" "${@:2}"; fi
-    docker import - "$1" <"$tar" >/dev/null
-}
-
-make_base() {
-    local tar=$1 packages
-    shift
-    packages=$(IFS=,; printf '%s' "$*")
-    if command -v mmdebstrap >/dev/null; then
-        mmdebstrap --mode=root --quiet --variant=minbase ${packages:+--include="$packages"} bookworm "$tar"
-    else
-        debootstrap --variant=minbase ${packages:+--include="$packages"} bookworm "$WORK/root" >/dev/null
-        tar --one-file-system -C "$WORK/root" -cf "$tar" .
-        rm -rf "$WORK/root"
+# Makes an image of Debian: its name, where the root file system is kept or shall be, packages beside the smallest set.
+import_root() {
+    local image=$1 tar=$2 packages
+    shift 2
+    packages=$(IFS=, && printf '%s' "$*")
+    if [[ ! -s $tar ]]; then
+        if command -v mmdebstrap >/dev/null; then
+            mmdebstrap --mode=root --quiet --variant=minbase ${packages:+--include="$packages"} bookworm "$tar"
+        else
+            debootstrap --variant=minbase ${packages:+--include="$packages"} bookworm "$WORK/root" >/dev/null
+            tar --one-file-system -C "$WORK/root" -cf "$tar" .
+            rm -rf "$WORK/root"
+        fi
     fi
+    docker import - "$image" <"$tar" >/dev/null
 }
 
 stop_engine() {

@@ -35,19 +35,7 @@ matrix_is_complete() {
 
 ask_api() { beside_engine curl --silent --fail --insecure --header "Authorization: Bearer $API_TOKEN" "https://127.0.0.1:8443$1"; }
 
-wait_until() {
-    local what=$1 seconds=$2 deadline
-    shift 2
-    deadline=$((SECONDS + seconds))
-    until "$@" >/dev/null 2>&1; do
-        if ((SECONDS > deadline)); then
-            docker logs aggregator 2>&1 | tail -n 20 >&2
-            fail "$what did not happen within $seconds s; the end of the aggregator's log is above."
-        fi
-        sleep 1
-    done
-    say "ok  $what"
-}
+show_logs() { docker logs aggregator 2>&1 | tail -n 20; }
 
 agent_is_healthy() { [[ $(docker inspect --format '{{.State.Health.Status}}' one) == healthy ]]; }
 
@@ -63,7 +51,7 @@ main() {
         return
     fi
     start_engine
-    import_base debian:bookworm-slim
+    import_root debian:bookworm-slim "${EVERYPATH_BASE_TAR:-$WORK/base.tar}"
     build_programs ''
     "$ROOT/deploy/docker/build.sh" --programs "$BIN_DIR"
 
