@@ -96,7 +96,8 @@ import_root() {
     packages=$(IFS=, && printf '%s' "$*")
     if [[ ! -s $tar ]]; then
         if command -v mmdebstrap >/dev/null; then
-            mmdebstrap --mode=root --quiet --variant=minbase ${packages:+--include="$packages"} bookworm "$tar"
+            # In a mount namespace of its own: what a killed mmdebstrap has mounted goes with it.
+            unshare --mount --propagation private mmdebstrap --mode=root --quiet --variant=minbase ${packages:+--include="$packages"} bookworm "$tar"
         else
             debootstrap --variant=minbase ${packages:+--include="$packages"} bookworm "$WORK/root" >/dev/null
             tar --one-file-system -C "$WORK/root" -cf "$tar" .
