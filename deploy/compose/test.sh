@@ -13,7 +13,8 @@ source "$ROOT/deploy/tools.sh"
 # shellcheck source=deploy/docker/engine.sh
 source "$ROOT/deploy/docker/engine.sh"
 
-SERVICES=(database keys aggregator-1 aggregator-2 balancer token metrics-1 metrics-2 prometheus agent-1 agent-2 agent-3)
+SERVICES=(database keys aggregator-1 aggregator-2 balancer token agent-1 agent-2 agent-3
+    metrics-1 metrics-2 metrics-3 metrics-4 metrics-5 reader prometheus)
 
 clean_up() {
     stop_engine
@@ -42,21 +43,30 @@ matrix_is_complete() {
         [[ $(grep -o '"state":"ok"' "$WORK/matrix.json" | wc -l) == 6 ]]
 }
 
-prometheus_sees_both() {
-    ask --get --data-urlencode 'query=sum(everypath_aggregator_is_leader) == 1 and sum(up) == 2' http://127.0.0.1:9090/api/v1/query |
+prometheus_sees_all() {
+    ask --get --data-urlencode 'query=sum(everypath_aggregator_is_leader) == 1 and sum(up) == 5 and sum(everypath_agent_peers) == 6' http://127.0.0.1:9090/api/v1/query |
         grep -q '"value"'
+}
+
+rules_are_loaded() { ask http://127.0.0.1:9090/api/v1/rules | grep -q EverypathNobodyLeads; }
+
+# What Grafana would do.
+reader_reads() {
+    [[ $(compose exec -T database env PGPASSWORD=grafana psql --host 127.0.0.1 --username grafana --dbname everypath --tuples-only --no-align \
+        --command 'select count(distinct source) from sample') == 3 ]] &&
+        ! compose exec -T database env PGPASSWORD=grafana psql --host 127.0.0.1 --username grafana --dbname everypath --command 'select * from secret'
 }
 
 agent_1_is_healthy() { compose exec -T agent-1 mesh-agent status; }
 
-# While a replica is replaced, nobody is turned away.
+# While a replica is replaced, nobody is turned away. Not /readyz: it says no on purpose, before the balancer has asked.
 replace_a_replica() {
     local refused=0 asked=0 stopper
     compose stop aggregator-1 2>/dev/null &
     stopper=$!
     while kill -0 "$stopper" 2>/dev/null; do
         asked=$((asked + 1))
-        ask https://127.0.0.1:8443/readyz >/dev/null || refused=$((refused + 1))
+        ask https://127.0.0.1:8443/healthz >/dev/null || refused=$((refused + 1))
         sleep 0.1
     done
     wait "$stopper"
@@ -84,7 +94,7 @@ main() {
     fi
     # A copy, because the engine makes directories that are to be mounted and do not exist.
     mkdir "$WORK/deploy"
-    cp -r "$ROOT/deploy/compose.yaml" "$ROOT/deploy/compose" "$WORK/deploy/"
+    cp -r "$ROOT/deploy/compose.yaml" "$ROOT/deploy/compose" "$ROOT/deploy/prometheus" "$ROOT/deploy/grafana" "$WORK/deploy/"
     export EVERYPATH_BALANCER_IMAGE=everypath-test/debian
     compose config >/dev/null
     say 'ok  compose.yaml is valid'
@@ -102,7 +112,9 @@ main() {
     compose up --detach "${SERVICES[@]}"
     API_TOKEN=$(compose exec -T aggregator-2 aggregator api-token create --name test)
     wait_until 'three agents have joined by themselves, and the matrix is complete' 90 matrix_is_complete
-    wait_until 'Prometheus scrapes both replicas, and one of them leads' 60 prometheus_sees_both
+    wait_until 'Prometheus scrapes replicas and agents, and one replica leads' 60 prometheus_sees_all
+    wait_until 'Prometheus has the rules' 30 rules_are_loaded
+    wait_until 'the role of Grafana reads measurements, and no keys' 60 reader_reads
     replace_a_replica
     start_an_agent_alone
     compose up --detach "${SERVICES[@]}" 2>/dev/null
