@@ -69,3 +69,28 @@ secret:
   items:
     - { key: database.key, path: database.key }
 {{- end }}
+
+{{/*
+/metrics answers on a program's own loopback only. This container is in the same network and passes that one path on.
+Called with a dict: root, image, page.
+*/}}
+{{- define "everypath.metricsContainer" -}}
+- name: metrics
+  image: {{ .image }}
+  command: [haproxy, -f, /etc/metrics/metrics.cfg]
+  env:
+    - { name: PAGE, value: {{ .page | quote }} }
+  ports:
+    - { name: metrics, containerPort: 9180 }
+  securityContext: {{- include "everypath.lockedDown" .root | nindent 4 }}
+  resources:
+    requests: { cpu: 10m, memory: 16Mi }
+    limits: { memory: 64Mi }
+  volumeMounts:
+    - { name: metrics, mountPath: /etc/metrics, readOnly: true }
+{{- end }}
+
+{{- define "everypath.metricsVolume" -}}
+- name: metrics
+  configMap: { name: {{ include "everypath.name" . }}-metrics }
+{{- end }}
