@@ -1,14 +1,19 @@
 //! The only place that asks what time it is.
+//!
+//! The clock that nobody sets is `CLOCK_BOOTTIME`, which goes on while the host sleeps: by `CLOCK_MONOTONIC` a host that slept for
+//! two hours would take its own wall clock for one that somebody set.
 
 use everypath_protocol::time::{MonoTime, Span, UnixTime};
-use std::sync::Arc;
+use rustix::time::{ClockId, clock_gettime};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The clocks of this host, or in tests two that are set by hand.
 #[derive(Clone, Debug)]
 pub struct Clock {
-    started: Instant,
+    /// Since the host was switched on.
+    started: Duration,
     by_hand: Option<Arc<ByHand>>,
 }
 
@@ -16,18 +21,33 @@ pub struct Clock {
 struct ByHand {
     wall: AtomicI64,
     mono: AtomicU64,
+    /// Somebody sets the wall clock to this after so many readings.
+    then: Mutex<Option<(u32, UnixTime)>>,
+}
+
+impl ByHand {
+    fn now(&self) -> UnixTime {
+        let mut then = self.then.lock().unwrap_or_else(PoisonError::into_inner);
+        *then = then.and_then(|(readings, time)| match readings.checked_sub(1) {
+            Some(left) => Some((left, time)),
+            None => {
+                self.wall.store(time.0, Ordering::SeqCst);
+                None
+            }
+        });
+        UnixTime(self.wall.load(Ordering::SeqCst))
+    }
 }
 
 impl Clock {
     /// The clocks of this host.
-    #[expect(clippy::disallowed_methods, reason = "the one file that reads the clock")]
     pub fn system() -> Self {
-        Self { started: Instant::now(), by_hand: None }
+        Self { started: since_boot(), by_hand: None }
     }
 
     /// Clocks that stand, the wall clock at `time`, until they are moved.
     pub fn by_hand(time: UnixTime) -> Self {
-        let by_hand = ByHand { wall: AtomicI64::new(time.0), mono: AtomicU64::new(0) };
+        let by_hand = ByHand { wall: AtomicI64::new(time.0), mono: AtomicU64::new(0), then: Mutex::new(None) };
         Self { by_hand: Some(Arc::new(by_hand)), ..Self::system() }
     }
 
@@ -35,7 +55,7 @@ impl Clock {
     #[expect(clippy::disallowed_methods, reason = "the one file that reads the clock")]
     pub fn now(&self) -> UnixTime {
         match &self.by_hand {
-            Some(clocks) => UnixTime(clocks.wall.load(Ordering::SeqCst)),
+            Some(clocks) => clocks.now(),
             None => {
                 let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
                 UnixTime(i64::try_from(since_epoch.as_micros()).unwrap_or(i64::MAX))
@@ -47,7 +67,7 @@ impl Clock {
     pub fn mono(&self) -> MonoTime {
         match &self.by_hand {
             Some(clocks) => MonoTime(clocks.mono.load(Ordering::SeqCst)),
-            None => MonoTime(span(self.started.elapsed()).0),
+            None => MonoTime(span(since_boot().saturating_sub(self.started)).0),
         }
     }
 
@@ -65,6 +85,18 @@ impl Clock {
             clocks.wall.store(time.0, Ordering::SeqCst);
         }
     }
+
+    /// Lets the wall clock be set by somebody in the middle of something: after it was read `readings` times more.
+    pub fn set_after(&self, readings: u32, time: UnixTime) {
+        if let Some(clocks) = &self.by_hand {
+            *clocks.then.lock().unwrap_or_else(PoisonError::into_inner) = Some((readings, time));
+        }
+    }
+}
+
+fn since_boot() -> Duration {
+    let time = clock_gettime(ClockId::Boottime);
+    Duration::new(u64::try_from(time.tv_sec).unwrap_or(0), u32::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 /// A length of time as the protocol counts it.
@@ -131,5 +163,7 @@ mod tests {
         assert_eq!((clock.now(), clock.mono()), (UnixTime(8), MonoTime(3_000)));
         clock.set(UnixTime(1));
         assert_eq!((clock.now(), clock.mono()), (UnixTime(1), MonoTime(3_000)));
+        clock.set_after(1, UnixTime(9));
+        assert_eq!([clock.now(), clock.now(), clock.now()], [UnixTime(1), UnixTime(9), UnixTime(9)]);
     }
 }

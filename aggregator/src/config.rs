@@ -1,5 +1,7 @@
 //! What can be configured, and the checks that a value must pass.
 
+use crate::seal::SealKey;
+use anyhow::Context as _;
 use everypath_config::{Invalid, Key, Schema, Sources};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -95,12 +97,24 @@ pub struct Config {
 pub struct Database {
     /// With the password: never to be shown.
     pub url: String,
-    /// See [`crate::seal`].
-    pub key_file: PathBuf,
+    /// See [`crate::seal`]. Commands that only read need none.
+    pub key_file: Option<PathBuf>,
     /// Most connections.
     pub connections: u32,
     /// Whether to bring the schema up to date.
     pub migrate: bool,
+}
+
+impl Database {
+    /// Reads the key.
+    ///
+    /// # Errors
+    /// When no file is named, or it cannot be read.
+    pub fn key(&self) -> anyhow::Result<SealKey> {
+        let missing = "`database.key_file` is not set: replicas share keys in the database, sealed with a key from a file; \
+                       `aggregator keygen FILE` makes one, and `--key-file` or the configuration names it";
+        SealKey::read(self.key_file.as_ref().context(missing)?)
+    }
 }
 
 impl std::fmt::Debug for Database {
@@ -139,22 +153,12 @@ impl Config {
         if !url.is_empty() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
             values.reject("database.url", "must begin with postgres://; leave it empty for SQLite");
         }
-        let config = match key_file.clone() {
-            Some(key_file) if !url.is_empty() => {
-                Self { database: Some(Database { url, key_file, connections, migrate }), ..config }
-            }
-            _ => {
-                if key_file.is_some() {
-                    let why = "there is no `database.url`; without it everything is in a SQLite file of this host alone, and nothing is shared";
-                    values.reject("database.key_file", why);
-                }
-                if !url.is_empty() {
-                    let why = "replicas share keys in the database, sealed with a key from a file; make one by `aggregator keygen FILE` and set `database.key_file`";
-                    values.reject("database.key_file", why);
-                }
-                config
-            }
-        };
+        if url.is_empty() && key_file.is_some() {
+            let why = "there is no `database.url`; without it everything is in a SQLite file of this host alone, and nothing is shared";
+            values.reject("database.key_file", why);
+        }
+        let database = (!url.is_empty()).then_some(Database { url, key_file, connections, migrate });
+        let config = Self { database, ..config };
         if certificate.is_some() && key.is_none() {
             values.reject("tls.certificate", "a certificate needs its private key; set `tls.key` too");
         }

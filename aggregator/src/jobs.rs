@@ -104,6 +104,7 @@ pub async fn roll_up(app: &App) -> Result<(), StoreError> {
         let step = app.store.roll_up(lease).await?;
         app.metrics.samples_rolled_up.inc_by(step.samples);
         app.metrics.buckets_written.inc_by(step.buckets);
+        app.metrics.damaged.inc_by(step.damaged);
         if !step.has_more {
             return Ok(());
         }

@@ -190,7 +190,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Config(ConfigCommand::Check { config }) => {
             let config = Config::load(&Sources::of_process(config.as_deref()))?;
             if let Some(database) = &config.database {
-                seal::SealKey::read(&database.key_file).context("database.key_file")?;
+                database.key()?;
             }
             print("The configuration is valid.\n")
         }

@@ -15,6 +15,8 @@ use serde::{Deserialize, Serialize};
 use std::io;
 use std::path::{Path, PathBuf};
 
+/// Under which a database that is not shared names its mesh.
+const SETTING: &str = "mesh";
 /// Under which replicas share it.
 const SECRET: &str = "mesh";
 const SECRET_BYTES_MAX: usize = 8 * 1024;
@@ -61,6 +63,36 @@ impl Mesh {
     pub fn open_or_found(data_dir: &Path) -> Result<Self, MeshError> {
         let folder = data_dir.join(FOLDER);
         if folder.join("delegation").exists() { Self::open(data_dir) } else { Self::found(&folder) }
+    }
+
+    /// The mesh of the data directory that `store` is in. A database whose keys are gone is refused: with new ones no agent of it
+    /// would be let in any more.
+    ///
+    /// # Errors
+    /// See [`MeshError`]; also when the database holds another mesh, or cannot be asked.
+    pub async fn alone(store: &Store, data_dir: &Path) -> anyhow::Result<Self> {
+        let (folder, shown) = (data_dir.join(FOLDER), data_dir.display());
+        let held = store.setting(SETTING).await?;
+        let is_there = folder.join("delegation").exists();
+        if let Some((held, _)) = held.as_ref().filter(|_| !is_there) {
+            anyhow::bail!(
+                "the database in {shown} holds mesh {held}, but there are no keys in {}; restore that folder from the same \
+                 backup. A new mesh needs an empty data directory",
+                folder.display()
+            );
+        }
+        let mesh = Self::open_or_found(data_dir)?;
+        let own = mesh.id().short().to_string();
+        match held {
+            Some((held, _)) if held != own => anyhow::bail!(
+                "the keys in {} are of mesh {own}, but the database in {shown} holds mesh {held}; restore both from the same backup",
+                folder.display()
+            ),
+            Some(_) => {}
+            // Only this process has the file.
+            None => drop(store.put_setting(SETTING, own, 0, UnixTime(0)).await?),
+        }
+        Ok(mesh)
     }
 
     /// Reads the keys in `data_dir`.
@@ -261,6 +293,28 @@ mod tests {
         Mesh::open_or_found(&path("3")).expect("founded");
         let error = Mesh::shared(&store, &key, &path("3")).await.expect_err("another mesh").to_string();
         assert!(error.contains("move the folder away"), "{error}");
+    }
+
+    /// Somebody restored the database and forgot the folder beside it: a new mesh was founded in silence, and none of the agents
+    /// was let in any more.
+    #[tokio::test]
+    async fn a_database_whose_keys_are_gone_or_others_is_refused() {
+        let [here, elsewhere] = [(); 2].map(|()| tempfile::tempdir().expect("a folder"));
+        let (keys, kept) = (here.path().join(FOLDER), elsewhere.path().join("kept"));
+        let store = Store::open_sqlite(here.path()).await.expect("opened");
+        let id = Mesh::alone(&store, here.path()).await.expect("founded").id();
+        assert_eq!(Mesh::alone(&store, here.path()).await.expect("read").id(), id);
+        std::fs::rename(&keys, &kept).expect("moved");
+        let error = Mesh::alone(&store, here.path()).await.expect_err("no keys").to_string();
+        assert!(error.contains("there are no keys in") && error.contains(&id.short().to_string()), "{error}");
+        assert!(!keys.exists(), "nothing was founded");
+        Mesh::open_or_found(elsewhere.path()).expect("founded");
+        std::fs::rename(elsewhere.path().join(FOLDER), &keys).expect("moved");
+        let error = Mesh::alone(&store, here.path()).await.expect_err("other keys").to_string();
+        assert!(error.contains("restore both from the same backup"), "{error}");
+        std::fs::rename(&keys, elsewhere.path().join("wrong")).expect("moved");
+        std::fs::rename(&kept, &keys).expect("moved back");
+        assert_eq!(Mesh::alone(&store, here.path()).await.expect("read").id(), id);
     }
 
     #[test]

@@ -2,7 +2,6 @@
 
 use crate::config::{Config, Database};
 use crate::mesh::Mesh;
-use crate::seal::SealKey;
 use crate::store::{PgOptions, ReplicaId, Store};
 use crate::tls;
 use anyhow::Context as _;
@@ -71,7 +70,7 @@ fn options(database: &Database) -> PgOptions {
 pub async fn mesh(config: &Config, store: &Store) -> anyhow::Result<(Mesh, Option<[u8; 32]>)> {
     match &config.database {
         Some(database) => {
-            let key = SealKey::read(&database.key_file)?;
+            let key = database.key()?;
             Ok((Mesh::of_store(store, &key).await?, tls::pin_of_store(store, &key).await?))
         }
         None => Ok((Mesh::open(&config.data_dir)?, tls::pin_in(&config.data_dir)?)),

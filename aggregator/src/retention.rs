@@ -128,6 +128,8 @@ impl Retention {
             return Ok(());
         }
         let (periods, version) = current(&app.store, &app.config).await?;
+        // One time for the whole run: a clock that is set meanwhile was not looked at.
+        let now = app.now();
         let doubt = self.doubts.look(&app.store, &app.clock, version).await?;
         app.metrics.clock_doubted.set(i64::from(doubt.is_some()));
         if let Some(why) = doubt {
@@ -139,7 +141,7 @@ impl Retention {
         self.runs_skipped.store(0, Ordering::Relaxed);
         for _ in 0..STEPS_MAX {
             let Some(lease) = app.replica.lease() else { return Ok(()) };
-            let step = app.store.maintain(lease, periods.keep(), app.now()).await?;
+            let step = app.store.maintain(lease, periods.keep(), now).await?;
             app.metrics.rows_dropped.inc_by(step.dropped);
             if !step.has_more {
                 return Ok(());

@@ -4,7 +4,7 @@ use crate::addresses::{Bound, reachable};
 use crate::app::{App, Shared};
 use crate::auth::{self, Listener};
 use crate::clock::{Clock, rfc3339};
-use crate::config::Config;
+use crate::config::{Config, Database};
 use crate::lock::DataLock;
 use crate::mesh::Mesh;
 use crate::place;
@@ -42,11 +42,12 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
     // Before anything is written there.
     let _lock = DataLock::take(&data_dir)?;
     // Before the schema of a database is changed that this process cannot use.
-    let key = config.database.as_ref().map(|database| SealKey::read(&database.key_file)).transpose()?;
-    let store = place::open(&config, true).await?;
-    let (mesh, tls) = keys(&config, &store, key.as_ref()).await?;
+    let key = config.database.as_ref().map(Database::key).transpose()?;
+    // Both can be in use; neither is worth a schema that was changed for nothing.
     let https = listen(config.listen, "server.listen")?;
     let http = listen(config.http, "server.http")?;
+    let store = place::open(&config, true).await?;
+    let (mesh, tls) = keys(&config, &store, key.as_ref()).await?;
     let bound = Bound {
         https: https.local_addr().context("while reading the address of a listener")?,
         http: http.local_addr().context("while reading the address of a listener")?,
@@ -117,7 +118,7 @@ async fn keys(config: &Config, store: &Store, key: Option<&SealKey>) -> anyhow::
             let mesh = Mesh::shared(store, key, &config.data_dir).await?;
             Ok((mesh, Tls::shared(files, &config.data_dir, &names, store, key).await?))
         }
-        None => Ok((Mesh::open_or_found(&config.data_dir)?, Tls::load(files, &config.data_dir, &names)?)),
+        None => Ok((Mesh::alone(store, &config.data_dir).await?, Tls::load(files, &config.data_dir, &names)?)),
     }
 }
 

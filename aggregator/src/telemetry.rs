@@ -34,6 +34,8 @@ pub struct Metrics {
     pub journal_holes: IntGauge,
     /// Age of the first sample that is not in the sums yet.
     pub unsummed_seconds: IntGauge,
+    /// See [`crate::store::RolledUp::damaged`].
+    pub damaged: IntCounter,
     /// How long this replica has not seen anybody do the jobs.
     pub unled_seconds: IntGauge,
     /// Questions about a pair that would have read too many rows.
@@ -69,6 +71,10 @@ impl Metrics {
             buckets_written: counter("rollup_buckets_total", "Sums written."),
             rows_followed: counter("followed_rows_total", "Records of other replicas shown here."),
             journal_holes: gauge("journal_holes", "Numbers of the journal that are not visible yet."),
+            damaged: counter(
+                "store_damaged_total",
+                "Blocks, journal entries and sums that could not be read and were left out.",
+            ),
             unsummed_seconds: gauge("unsummed_seconds", "Age of the first sample that is not in the sums yet."),
             unled_seconds: gauge("unled_seconds", "How long this replica has not seen anybody do the jobs."),
             series_refused: counter("series_refused_total", "Questions about a pair that ask for too many rows."),

@@ -2,7 +2,7 @@
 
 use crate::app::App;
 use crate::store::StoreError;
-use everypath_protocol::time::Span;
+use everypath_protocol::time::{MonoTime, Span};
 
 /// Sums lag by half a minute. From this on something holds them up.
 const UNSUMMED_MAX: Span = Span::seconds(300);
@@ -26,7 +26,8 @@ pub async fn look(app: &App, warn: impl Fn(&str)) -> Result<(), StoreError> {
     let unsummed = app.store.unsummed().await?;
     let age = unsummed.as_ref().map_or(Span::ZERO, |unsummed| app.now().since(unsummed.since));
     app.metrics.unsummed_seconds.set(seconds(age));
-    if age >= UNSUMMED_MAX {
+    // After a long pause old samples are there at once; they are summed within the first minute.
+    if age.min(app.clock.mono().since(MonoTime(0))) >= UNSUMMED_MAX {
         let behind = unsummed.and_then(|unsummed| unsummed.behind);
         let behind = behind.unwrap_or_else(|| "see the errors of the job `roll_up`".to_owned());
         warn(&format!("what came {} s ago is not in the sums yet: {behind}", age.as_seconds()));

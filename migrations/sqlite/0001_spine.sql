@@ -39,14 +39,29 @@ create table ingest_block (
 
 -- Windows, as many in a row as came together: aggregator/core/src/archive.rs, compressed by zstd. A row for each window and the
 -- index that finds it would take four times the space. Small ones are packed into large ones when they are an hour old.
+-- No number is given out twice, not even that of a deleted block: everything up to the cursor of the sums counts as summed.
 create table sample_block (
-    id          integer primary key,
+    id          integer primary key autoincrement,
     stream      integer not null,
     source      integer not null,
     first       integer not null,
     last        integer not null,
     rows        integer not null,
     -- Of its windows: beginning of the first and of the last in time.
+    time_first  integer not null,
+    time_last   integer not null,
+    received_at integer not null,
+    body        blob not null
+) strict;
+
+-- Blocks that could not be read, put aside so that they stop nobody.
+create table damaged_block (
+    id          integer primary key,
+    stream      integer not null,
+    source      integer not null,
+    first       integer not null,
+    last        integer not null,
+    rows        integer not null,
     time_first  integer not null,
     time_last   integer not null,
     received_at integer not null,

@@ -90,8 +90,7 @@ async fn describe(url: &str) -> anyhow::Result<Description> {
 
 fn json(description: &Description) -> String {
     let features = description.features.iter().map(|(name, state)| ((*name).to_owned(), state.as_str().into()));
-    let table =
-        |(name, rows, bytes): &(String, u64, u64)| serde_json::json!({ "name": name, "rows": rows, "bytes": bytes });
+    let table = |(name, rows, bytes): &(String, Option<u64>, u64)| serde_json::json!({ "name": name, "rows": rows, "bytes": bytes });
     let value = serde_json::json!({
         "rung": description.rung,
         "version": description.version,
@@ -128,7 +127,13 @@ fn text(description: &Description) -> String {
     }
     let _ = writeln!(text, "\n{:<22}{:>14}{:>16}", "table", "rows, about", "bytes");
     for (name, rows, bytes) in &description.tables {
+        let rows = rows.map_or_else(|| "-".to_owned(), |rows| rows.to_string());
         let _ = writeln!(text, "{name:<22}{rows:>14}{bytes:>16}");
+    }
+    if description.rung != "sqlite" && description.tables.iter().any(|(_, rows, _)| rows.is_none()) {
+        text.push_str(
+            "\n- is not counted yet: the server does it within minutes of the first rows, or at `analyze`.\n",
+        );
     }
     text
 }
@@ -143,7 +148,7 @@ mod tests {
             version: "15.18".into(),
             schema: 1,
             features: vec![("copy", "on".into())],
-            tables: vec![("sample".into(), 7, 8_192)],
+            tables: vec![("sample".into(), Some(7), 8_192), ("event".into(), None, 8_192)],
             behind: None,
         }
     }
@@ -153,6 +158,8 @@ mod tests {
         let text = text(&description());
         assert!(text.contains("rung                  postgres\n"), "{text}");
         assert!(text.contains("sample                             7            8192\n"), "{text}");
+        assert!(text.contains("event                              -            8192\n"), "{text}");
+        assert!(text.contains("not counted yet"), "{text}");
         let json: serde_json::Value = serde_json::from_str(&json(&description())).expect("JSON");
         assert_eq!((&json["features"]["copy"], &json["tables"][0]["bytes"]), (&"on".into(), &8_192.into()));
     }

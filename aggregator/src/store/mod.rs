@@ -220,8 +220,8 @@ impl Store {
         each!(self, store => store.journal_head().await)
     }
 
-    /// Entries of the journal above `through`, and those of `holes` that are there by now; not those of `own`. At most a
-    /// thousand or so at a time. Of `own` only the numbers are returned, without news.
+    /// Entries of the journal above `through`, and those of `holes` that are there by now; not those of `own`. At most 256
+    /// above `through` at a time. Of `own` only the numbers are returned, without news.
     ///
     /// # Errors
     /// [`StoreError`].

@@ -100,6 +100,8 @@ pub struct RolledUp {
     pub samples: u64,
     /// Buckets that were written.
     pub buckets: u64,
+    /// Blocks, entries of the journal and sums that could not be read and were left out; the log names each.
+    pub damaged: u64,
     /// There is more to be done at once.
     pub has_more: bool,
 }
@@ -171,7 +173,7 @@ pub struct Description {
     /// Name and state of every feature that this rung has and another has not.
     pub features: Vec<(&'static str, String)>,
     /// Table, rows (estimated where counting is slow), bytes with indexes.
-    pub tables: Vec<(String, u64, u64)>,
+    pub tables: Vec<(String, Option<u64>, u64)>,
     /// Samples that are stored and not yet rolled up; `None` if that takes long to find out.
     pub behind: Option<u64>,
 }

@@ -131,6 +131,35 @@ async fn nothing_is_deleted_by_a_wrong_clock_after_a_restart_either() {
     assert_eq!((kept(&world, &agent).await, world.app.metrics.clock_doubted.get()), (2, 0), "confirmed");
 }
 
+/// The clock was looked at once and then read again for each step: what it said after that was believed.
+#[tokio::test]
+async fn nothing_is_deleted_by_a_clock_that_is_set_while_a_run_is_under_way() {
+    let world = World::new().await;
+    let agent = world.agent(1);
+    world.ingest(&agent, &[block(1, 1, vec![window(TARGET, T0, Some(5)); 3])]).await;
+    delete_old(&world).await;
+    for readings in 0..8 {
+        world.clock.set(T0);
+        world.lead().await;
+        world.clock.set_after(readings, T0.plus(Span(20 * DAY.0)));
+        world.app.retention.run(&world.app).await.expect("run");
+        assert_eq!(kept(&world, &agent).await, 3, "set after {readings} readings");
+    }
+}
+
+/// A step looks at some hundred pairs, and a run ended with the first step that found nothing: of a mesh of a hundred agents
+/// the last pair's turn came after an hour.
+#[tokio::test]
+async fn old_sums_of_all_pairs_go_in_one_run() {
+    let world = World::new().await;
+    let of_2023 = "with recursive pair(number) as (select 0 union all select number + 1 from pair where number < 6399) \
+                   insert into sample_minute \
+                   select 1000 + number / 64, 2000 + number % 64, 0, 1700000000000000, x'00' from pair";
+    world.change(of_2023).await;
+    delete_old(&world).await;
+    assert_eq!(world.app.metrics.rows_dropped.get(), 6_400);
+}
+
 async fn warnings(world: &World) -> Vec<String> {
     let said = Mutex::new(Vec::new());
     let looked =
@@ -145,6 +174,11 @@ async fn sums_that_stand_still_and_jobs_that_nobody_does_are_told() {
     world.lead().await;
     world.ingest(&world.agent(1), &[block(1, 1, vec![window(TARGET, T0, Some(5)); 3])]).await;
     assert_eq!(warnings(&world).await, Vec::<String>::new());
+    // Nobody ran for a night: what came last before it is summed within a minute, which is nothing to warn of.
+    world.clock.set(T0.plus(Span(10 * HOUR.0)));
+    assert_eq!(warnings(&world).await, Vec::<String>::new());
+    assert_eq!(world.app.metrics.unsummed_seconds.get(), 36_000);
+    world.clock.set(T0);
     world.clock.advance(Span::seconds(301));
     let said = warnings(&world).await;
     assert!(

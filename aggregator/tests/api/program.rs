@@ -172,8 +172,9 @@ fn a_key_file_is_looked_at_before_the_database() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("a.toml");
     let key = folder.path().join("seal.key");
-    let text = format!("[database]\nurl = \"postgres://127.0.0.1:1/x\"\nkey_file = \"{}\"\n", key.display());
-    std::fs::write(&file, text).expect("written");
+    let server =
+        "[server]\nlisten = \"127.0.0.1:0\"\nhttp = \"127.0.0.1:0\"\n[database]\nurl = \"postgres://127.0.0.1:1/x\"\n";
+    std::fs::write(&file, format!("{server}key_file = \"{}\"\n", key.display())).expect("written");
     let said = |arguments: &[&str]| {
         let output = aggregator().args(arguments).arg("--config").arg(&file).output().expect("started");
         (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
@@ -189,6 +190,15 @@ fn a_key_file_is_looked_at_before_the_database() {
         let (code, text) = said(command);
         assert!(code == Some(2) && text.contains("does not hold 64 hexadecimal digits"), "{text}");
     }
+    std::fs::write(&file, server).expect("written");
+    for command in &commands {
+        let (code, text) = said(command);
+        assert!(code == Some(2) && text.contains("`database.key_file` is not set"), "{text}");
+    }
+    // What reads needs no key.
+    let (code, text) = said(&["status"]);
+    assert!(code == Some(2) && text.contains("127.0.0.1:1") && !text.contains("key_file"), "{text}");
+    std::fs::write(&file, format!("{server}key_file = \"{}\"\n", key.display())).expect("written");
     std::fs::remove_file(&key).expect("removed");
     let made = aggregator().current_dir(folder.path()).args(["keygen", "seal.key"]).output().expect("started");
     assert!(made.status.success(), "a name alone: {}", String::from_utf8_lossy(&made.stderr));

@@ -117,7 +117,7 @@ async fn small_blocks_are_packed_and_say_the_same() {
     let streams = world.app.store.streams(one.id()).await.expect("readable");
     world.app.retention.run(&world.app).await.expect("run");
     let blocks = |description: aggregator::store::Description| {
-        description.tables.into_iter().find(|(name, ..)| name == "sample_block").map(|(_, rows, _)| rows)
+        description.tables.into_iter().find(|(name, ..)| name == "sample_block").and_then(|(_, rows, _)| rows)
     };
     assert_eq!(
         blocks(world.app.store.describe().await.expect("described")),

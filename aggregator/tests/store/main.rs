@@ -5,6 +5,7 @@
 mod common;
 
 mod contract;
+mod damage;
 mod differential;
 mod follow;
 mod journal;
@@ -72,6 +73,7 @@ on_every_rung! {
     the_journal_tells_everything_once: follow::the_journal_tells_everything_once;
     the_newer_evidence_stays: follow::the_newer_evidence_stays;
     what_is_old_goes_and_is_remembered: upkeep::what_is_old_goes_and_is_remembered;
+    what_comes_after_everything_was_deleted_is_summed: upkeep::what_comes_after_everything_was_deleted_is_summed;
     accounts_of_small_blocks_are_joined: upkeep::accounts_of_small_blocks_are_joined;
     settings_have_versions: upkeep::settings_have_versions;
     the_first_secret_stays: upkeep::the_first_secret_stays;

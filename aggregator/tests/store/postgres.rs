@@ -4,6 +4,7 @@ use crate::common::{T0, TestAgent, block, window};
 use crate::rungs::{Place, connect, run};
 use crate::world::{TARGET, World, any_window, any_windows, numbers, records, roll_up_all, take_lease};
 use aggregator::store::{Batch, IngestError, JoinTokenRow, Keep, Redeemed, Redemption, ReplicaId, Store, StoreError};
+use aggregator_core::admit::Refusal;
 use everypath_protocol::id::{AgentId, Seq, mix64};
 use everypath_protocol::record::Record;
 use everypath_protocol::sign::Signer as _;
@@ -322,6 +323,44 @@ async fn partitions_are_there_before_they_are_needed() {
             let wanted = ["202611", "202612"].map(|month| format!("{table}_p{month}"));
             assert_eq!(partitions(place, table).await, wanted);
         }
+        store.close().await;
+    })
+    .await;
+}
+
+/// A replica remembers the numbers of agents and streams. Once a database was put back to an older state under it, its numbers
+/// were given out again, and what one agent sent was filed as another's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_is_put_back_under_a_running_program_mixes_nobody_up() {
+    on_postgres(async |place| {
+        let (store, world) = (place.open().await, World::new());
+        let [old, gone, new] = [1, 2, 3].map(|number| world.agent(number));
+        let rows = |seed: u64, first: u64, count: u64| {
+            vec![block(1, first, records(&any_windows(seed, count, TARGET, Span::seconds(900))))]
+        };
+        store.ingest(world.batch(&old, rows(1, 1, 10))).await.expect("in order");
+        // The backup is of here: this agent and its stream came after it.
+        store.ingest(world.batch(&gone, rows(2, 1, 10))).await.expect("in order");
+        let put_back = "delete from journal where source = (select max(id) from agent where certificate is not null); \
+            delete from ingest_block where stream = (select max(id) from stream); \
+            delete from sample where stream = (select max(id) from stream); \
+            delete from stream where id = (select max(id) from stream); \
+            delete from agent where id = (select max(id) from agent); \
+            select setval('agent_id_seq', (select max(id) from agent)); \
+            select setval('stream_id_seq', (select max(id) from stream)); \
+            select pg_terminate_backend(pid) from pg_stat_activity \
+            where datname = current_database() and pid <> pg_backend_pid()";
+        run(place.url(), put_back).await;
+        // Somebody new gets the numbers that were given out before.
+        send(&store, world.batch(&new, rows(3, 1, 12))).await;
+        let behind = store.ingest(world.batch(&gone, rows(4, 11, 5))).await;
+        assert!(
+            matches!(behind, Err(IngestError::Refused(Refusal::Gap { expected: Seq(1) }))),
+            "it is told to begin anew: {behind:?}"
+        );
+        send(&store, world.batch(&new, rows(5, 13, 8))).await;
+        assert_once(&store, new.id(), 20).await;
+        assert!(store.streams(gone.id()).await.expect("readable").iter().all(|stream| stream.rows.is_empty()));
         store.close().await;
     })
     .await;

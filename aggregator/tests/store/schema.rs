@@ -137,3 +137,18 @@ async fn an_error_says_which_server_and_what_to_do() {
     })
     .await;
 }
+
+/// What the database said was wrapped three times, and ended in a line number of the server's own source.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_that_may_not_make_tables_is_told_what_it_needs() {
+    on_postgres(async |place| {
+        let role = format!("poor_{}", std::process::id());
+        run(place.url(), &format!("create role {role} login")).await;
+        let (_, server) = place.url().rsplit_once('@').expect("a URL with a user");
+        let said = Store::migrate_postgres(&format!("postgres://{role}@{server}")).await;
+        run(place.url(), &format!("drop role {role}")).await;
+        let said = said.expect_err("refused").to_string();
+        assert!(said.contains("permission denied for schema public. The role of the URL must own"), "{said}");
+    })
+    .await;
+}

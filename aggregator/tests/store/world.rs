@@ -88,6 +88,7 @@ pub(crate) async fn roll_up_all(store: &Store, lease: Lease) -> RolledUp {
         let step = store.roll_up(lease).await.expect("rolled up");
         all.samples += step.samples;
         all.buckets += step.buckets;
+        all.damaged += step.damaged;
         if step.has_more {
             continue;
         }

@@ -25,7 +25,8 @@ use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 pub const BATCH_BYTES_MAX: u64 = BODY_BYTES_MAX as u64 / 4;
 /// A backlog older than this is sealed when the aggregator answers again.
 pub const SEAL_AFTER: Span = Span::seconds(60);
-const RETRY_AFTER_MAX: Span = Span::seconds(300);
+/// What an aggregator asks for is kept up to this. More is a mistake of it, or of something on the way.
+const PAUSE_MAX: Span = Span::seconds(300);
 const BACKOFF_MIN: Span = Span::seconds(1);
 const BACKOFF_MAX_SMALL: Span = Span::seconds(5);
 /// Bytes with which an older epoch begins after an outage, and again when the aggregator is busy.
@@ -164,7 +165,7 @@ impl Uploader {
                 self.failures = 0;
                 self.rejections = 0;
                 self.acked_at = Some((now.mono, now.wall));
-                self.pause(now.mono, next_sync, true);
+                self.pause(now.mono, next_sync.min(PAUSE_MAX), true);
                 self.ease(now.mono, epoch != outbox.live());
                 self.take_ack(epoch, sent_max, acked, outbox, out);
                 if was_down {
@@ -177,14 +178,15 @@ impl Uploader {
             }
             UploadResult::Gap { expected } => self.take_gap(now, epoch, sent_max, expected, outbox, out),
             UploadResult::Busy { retry_after } => {
-                // A wish for more than some minutes is a mistake of something in between; agents must not fall silent for it.
-                // Neither may "at once" make them hammer.
-                let wish = retry_after.clamp(BACKOFF_MIN, RETRY_AFTER_MAX);
-                let pause = self.random.jittered(Span(wish.0 * 2));
-                if epoch != outbox.live() {
+                // "At once" must not make them hammer.
+                let wish = retry_after.clamp(BACKOFF_MIN, PAUSE_MAX);
+                if epoch == outbox.live() {
+                    let pause = self.random.jittered(Span(wish.0 * 2));
+                    self.pause(now.mono, pause, false);
+                } else {
+                    // Only backlogs wait: what is fresh is told so itself, if it is too much.
                     self.hold_old(now.mono, Span(self.old_gap.0.max(wish.0).saturating_mul(4)));
                 }
-                self.pause(now.mono, pause, false);
             }
             UploadResult::Unreachable => {
                 self.failures = self.failures.saturating_add(1);
@@ -295,6 +297,6 @@ impl Uploader {
 
     /// How long all who share an aggregator take to try once. They may be of islands that do not know each other.
     fn comeback(&self) -> Span {
-        Span::millis(self.mesh_size.max(self.sharers).saturating_mul(1_000) / ATTEMPTS_PER_SECOND_MAX)
+        Span::millis(self.mesh_size.max(self.sharers).saturating_mul(1_000) / ATTEMPTS_PER_SECOND_MAX).min(PAUSE_MAX)
     }
 }

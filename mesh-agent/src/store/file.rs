@@ -6,11 +6,13 @@
 //! | `buffer.redb.tmp` | one that is being made; never the only copy of anything |
 //! | `buffer.redb.damaged-TIME` | one that could not be read; what could be saved of it is in the buffer. One is kept |
 //! | `buffer.reserve` | see [`super::reserve`] |
+//! | `buffer.marks` | see [`super::marks`] |
 
 use crate::clock;
 use crate::files::{self, FileError};
 use crate::metrics::Metrics;
 use crate::store::disk::{Disk, Handle, How, RealDisk};
+use crate::store::marks;
 use crate::store::mend::Mender;
 use crate::store::overlay::Overlay;
 use crate::store::salvage::{Known, Salvage};
@@ -232,6 +234,7 @@ fn make(
     aside: Option<&Path>,
 ) -> Result<Database, OpenStoreError> {
     let (path, tmp) = (place.buffer(), place.tmp());
+    let marks = marks::read(place);
     let salvage = aside.and_then(|aside| place.disk.open(aside, How::Existing).ok()).map(Salvage::scan);
     let filled = || -> Result<_, TransactionError> {
         let file = place.disk.open(&tmp, How::New).map_err(redb::StorageError::from)?;
@@ -239,7 +242,7 @@ fn make(
         let mut txn = database.begin_write()?;
         txn.set_quick_repair(true);
         tables::make_all(&txn)?;
-        let saved = known.restore(&txn, salvage.as_ref(), mender)?;
+        let saved = known.restore(&txn, salvage.as_ref(), &marks, mender)?;
         txn.commit()?;
         Ok(saved)
     };

@@ -12,6 +12,7 @@ mod disk;
 mod file;
 pub mod inspect;
 mod load;
+mod marks;
 mod mend;
 mod ops;
 mod overlay;

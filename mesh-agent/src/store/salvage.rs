@@ -4,9 +4,10 @@
 //! 1. Numbers between saved blocks are lost, and a tombstone says so. Freed pages hold old blocks too; they do no harm.
 //! 2. If this process knows what was in the file, because it lost it while running, only that is restored, and exactly
 //!    that: what is acknowledged stays acknowledged, and the highest numbers are the ones that were on disk.
-//! 3. Otherwise the highest numbers are not known, and the epochs must not be continued: fewer are restored than would make
-//!    the agent go on with the newest one.
+//! 3. Otherwise the highest numbers are those noted in [`super::marks`], which may lag behind what was in the file. So the epochs
+//!    must not be continued: fewer are restored than would make the agent go on with the newest one.
 
+use crate::store::marks::Mark;
 use crate::store::mend::Mender;
 use crate::store::tables::{BLOCKS, INCARNATION, LEDGER, META, ORDER, RESET_AT, RESET_LOST, RESET_SAVED};
 use crate::store::tables::{TransactionError, set_account};
@@ -118,13 +119,12 @@ impl Salvage {
         Some(bytes)
     }
 
-    /// The newest epochs, oldest first; as many as leave room for a new one, so that none of these is continued.
-    fn newest(&self) -> Vec<Epoch> {
+    /// The epochs by their newest blocks, oldest first.
+    fn by_age(&self) -> Vec<Epoch> {
         let newest_block = |finds: &Vec<Find>| finds.iter().map(|find| find.written).max().unwrap_or_default();
         let mut epochs: Vec<_> = self.finds.iter().map(|(epoch, finds)| (newest_block(finds), *epoch)).collect();
         epochs.sort_unstable();
-        let passed_over = epochs.len().saturating_sub(EPOCHS_MAX - 1);
-        epochs.into_iter().skip(passed_over).map(|(_, epoch)| epoch).collect()
+        epochs.into_iter().map(|(_, epoch)| epoch).collect()
     }
 
     /// Blocks that cover numbers after `acked`, ascending, none twice. Where several begin alike, the longest that still
@@ -151,23 +151,15 @@ impl Known {
         &self,
         txn: &WriteTransaction,
         salvage: Option<&Salvage>,
+        marks: &[Mark],
         mender: &Mender,
     ) -> Result<Option<Saved>, TransactionError> {
-        let is_first = salvage.is_none() && self.incarnation == Incarnation::default();
-        if is_first {
+        let mut saved = Saved::default();
+        let accounts =
+            if self.incarnation == Incarnation::default() { found(salvage, marks) } else { self.accounts.clone() };
+        if salvage.is_none() && self.incarnation == Incarnation::default() && accounts.is_empty() {
             return Ok(None);
         }
-        let mut saved = Saved::default();
-        let unknown = |epoch: Epoch, salvage: &Salvage| {
-            let last = salvage.finds.get(&epoch).and_then(|finds| finds.iter().map(|find| find.last).max());
-            LedgerEntry { epoch, last: last.unwrap_or_default(), ..LedgerEntry::default() }
-        };
-        let accounts = match salvage {
-            Some(salvage) if self.incarnation == Incarnation::default() => {
-                salvage.newest().into_iter().map(|epoch| unknown(epoch, salvage)).collect()
-            }
-            Some(_) | None => self.accounts.clone(),
-        };
         for (place, entry) in (0..).zip(accounts) {
             txn.open_table(ORDER)?.insert(place, entry.epoch.0)?;
             let finds = salvage.map(|salvage| salvage.chosen(entry.epoch, entry.acked, entry.last));
@@ -183,6 +175,27 @@ impl Known {
         meta.insert(RESET_LOST, saved.lost)?;
         Ok(Some(saved))
     }
+}
+
+/// The newest epochs that have blocks or a mark, oldest first, as far as they are known not to be drained; as many as leave room
+/// for a new one, so that none of these is continued.
+fn found(salvage: Option<&Salvage>, marks: &[Mark]) -> Vec<LedgerEntry> {
+    let mut epochs = salvage.map(Salvage::by_age).unwrap_or_default();
+    for mark in marks {
+        if !epochs.contains(&mark.epoch) {
+            epochs.push(mark.epoch);
+        }
+    }
+    let account = |epoch: Epoch| {
+        let mark = marks.iter().find(|mark| mark.epoch == epoch);
+        let finds = salvage.and_then(|salvage| salvage.finds.get(&epoch));
+        let last = finds.and_then(|finds| finds.iter().map(|find| find.last).max()).unwrap_or_default();
+        let last = mark.map_or(last, |mark| mark.last.max(last));
+        LedgerEntry { epoch, last, acked: mark.map_or(Seq(0), |mark| mark.acked), ..LedgerEntry::default() }
+    };
+    let mut accounts: Vec<_> = epochs.into_iter().map(account).filter(|entry| entry.acked < entry.last).collect();
+    accounts.drain(..accounts.len().saturating_sub(EPOCHS_MAX - 1));
+    accounts
 }
 
 fn restore_epoch(

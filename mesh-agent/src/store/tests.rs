@@ -132,6 +132,7 @@ async fn a_file_that_cannot_be_read_is_set_aside_and_the_agent_starts() {
         store.flush().await.unwrap();
         assert_eq!(store.ledger().await.unwrap(), [entry(EPOCH, 1, 0)]);
         fs::remove_file(&path).unwrap();
+        fs::remove_file(dir.path().join(marks::MARKS_FILE)).unwrap();
     }
     let aside = fs::read_dir(dir.path()).unwrap().flatten();
     let aside = aside.filter(|file| file.file_name().to_string_lossy().starts_with(file::DAMAGED_PREFIX));

@@ -15,6 +15,7 @@ use crate::metrics::Metrics;
 use crate::store::disk::Space;
 use crate::store::file::{self, OpenStoreError, Place};
 use crate::store::load::{self, Loaded};
+use crate::store::marks::Marks;
 use crate::store::mend::Mender;
 use crate::store::perform::{Answer, Progress, answer_to, perform};
 use crate::store::queue::Queue;
@@ -51,6 +52,7 @@ pub(crate) struct Worker {
     known: Known,
     queue: Queue,
     failing: Option<Failing>,
+    marks: Marks,
     space: Option<Space>,
     is_low: bool,
     cared_at: MonoTime,
@@ -84,6 +86,7 @@ impl Worker {
             known: Known::default(),
             queue: Queue::default(),
             failing: None,
+            marks: Marks::default(),
             space: None,
             is_low: false,
             cared_at: MonoTime(0),
@@ -91,6 +94,7 @@ impl Worker {
         };
         let loaded = worker.load_or_mend()?;
         worker.known = Known { incarnation: loaded.opened.incarnation, accounts: loaded.accounts };
+        worker.marks.note(&worker.place, &worker.known.accounts);
         worker.note_damage(loaded.damaged);
         worker.care(clock.mono());
         Ok((worker, loaded.opened))
@@ -225,6 +229,7 @@ impl Worker {
         };
         self.recover();
         self.learn(accounts);
+        self.marks.note(&self.place, &self.known.accounts);
         self.note_damage(progress.damaged);
         self.metrics.store_quarantined_records.inc_by(progress.quarantined);
         // Let go of the file before anyone is told that it is closed.

@@ -1,11 +1,13 @@
 //! Connections, and what every session is told at its beginning.
 
 use super::failure::While;
+use super::keys::Keys;
 use crate::store::error::{StoreError, words};
 use crate::store::types::ReplicaId;
 use sqlx::postgres::{PgConnectOptions, PgPoolOptions};
 use sqlx::{ConnectOptions as _, Executor as _, PgConnection, PgPool};
 use std::str::FromStr as _;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// How long a request waits for a free connection; then it is told that the database is busy.
@@ -110,13 +112,16 @@ pub(super) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, 
     Ok(connection)
 }
 
-pub(super) fn pool(connect: PgConnectOptions, options: &PgOptions, server: Server) -> PgPool {
+pub(super) fn pool(connect: PgConnectOptions, options: &PgOptions, server: Server, keys: Arc<Keys>) -> PgPool {
     let connections = if server.is_one_session { 1 } else { options.connections.max(options.committers + 2) };
     PgPoolOptions::new()
         .max_connections(connections)
         .acquire_timeout(ACQUIRE_MAX)
         .idle_timeout(IDLE_MAX)
-        .after_connect(|connection, _| Box::pin(async move { connection.execute(SESSION).await.map(drop) }))
+        .after_connect(move |connection, _| {
+            keys.forget();
+            Box::pin(async move { connection.execute(SESSION).await.map(drop) })
+        })
         .connect_lazy_with(connect)
 }
 

@@ -83,16 +83,24 @@ impl PgStore {
     }
 }
 
-/// Name, rows by the last estimate of the server, bytes with indexes.
-async fn tables(connection: &mut PgConnection, on_timescale: bool) -> Result<Vec<(String, u64, u64)>, sqlx::Error> {
-    let plain = "select coalesce(p.relname, c.relname)::text as name, sum(case c.relkind when 'r' then greatest(c.reltuples, 0) else 0 end)::int8 as rows, \
+/// Name, rows by the last estimate of the server if it has made one, bytes with indexes.
+async fn tables(
+    connection: &mut PgConnection,
+    on_timescale: bool,
+) -> Result<Vec<(String, Option<u64>, u64)>, sqlx::Error> {
+    let plain = "select coalesce(p.relname, c.relname)::text as name, case when bool_or(c.relkind = 'r' and c.reltuples < 0 and pg_relation_size(c.oid) > 0) then null \
+                 else sum(case c.relkind when 'r' then greatest(c.reltuples, 0) else 0 end)::int8 end as rows, \
                  sum(pg_total_relation_size(c.oid))::int8 as bytes from pg_class c left join pg_inherits i on i.inhrelid = c.oid \
                  left join pg_class p on p.oid = i.inhparent where c.relkind in ('r', 'p') \
                  and c.relnamespace = current_schema()::regnamespace \
                  and not exists (select 1 from pg_depend d where d.objid = c.oid and d.deptype = 'e') group by 1 order by 1";
     let mut tables = Vec::new();
     for row in sqlx::query(plain).fetch_all(&mut *connection).await? {
-        tables.push((row.try_get("name")?, unsigned(row.try_get("rows")?), unsigned(row.try_get("bytes")?)));
+        tables.push((
+            row.try_get("name")?,
+            row.try_get::<Option<i64>, _>("rows")?.map(unsigned),
+            unsigned(row.try_get("bytes")?),
+        ));
     }
     if on_timescale {
         let hyper = "select hypertable_name::text, approximate_row_count(format('%I.%I', hypertable_schema, hypertable_name)::regclass), \
@@ -101,7 +109,8 @@ async fn tables(connection: &mut PgConnection, on_timescale: bool) -> Result<Vec
         let sizes: Vec<(String, Option<i64>, Option<i64>)> = sqlx::query_as(hyper).fetch_all(connection).await?;
         for (name, rows, bytes) in sizes {
             if let Some(table) = tables.iter_mut().find(|table| table.0 == name) {
-                (table.1, table.2) = (unsigned(rows.unwrap_or(0)), unsigned(bytes.unwrap_or(0)));
+                // It estimates 0 until the table was analysed.
+                (table.1, table.2) = (rows.filter(|rows| *rows > 0).map(unsigned), unsigned(bytes.unwrap_or(0)));
             }
         }
     }

@@ -4,6 +4,7 @@ use super::codes::{self, Time, signed};
 use super::copy::{self, Sample};
 use super::insert;
 use super::journal::{self, Entry};
+use super::keys::StreamKey;
 use super::partitions::{Table, Wanted};
 use super::prepare::{Numbers, stream_of};
 use super::{Shared, failure::Failure, failure::failure};
@@ -157,11 +158,22 @@ async fn admit_all<'a>(
     let ids: Vec<i32> = ids.into_iter().collect();
     let mut cursors: BTreeMap<i32, Seq> = BTreeMap::new();
     if !ids.is_empty() && !shared.is_bare {
-        let lock = "select id, cursor from stream where id = any($1) order by agent, epoch for update";
+        let lock = "select s.id, s.cursor, s.epoch, s.agent, a.key from stream s join agent a on a.id = s.agent \
+                    where s.id = any($1) order by s.agent, s.epoch for update of s";
+        let mut owners = BTreeMap::new();
         for row in sqlx::query(lock).bind(&ids).fetch_all(&mut *connection).await? {
-            cursors.insert(row.try_get("id")?, codes::seq(row.try_get("cursor")?));
+            let id = row.try_get("id")?;
+            cursors.insert(id, codes::seq(row.try_get("cursor")?));
+            let (key, epoch): (&[u8], &[u8]) = (row.try_get("key")?, row.try_get("epoch")?);
+            owners.insert(id, (row.try_get("agent")?, key.to_vec(), epoch.to_vec()));
         }
-        if cursors.len() < ids.len() {
+        let is_theirs = |(key, id): (&StreamKey, &i32)| {
+            let agent = numbers.agents.get(&key.0).map(|known| known.id);
+            let wanted = agent.map(|agent| (agent, key.0.0.to_vec(), codes::epoch_bytes(key.1)));
+            wanted.is_some() && owners.get(id) == wanted.as_ref()
+        };
+        // Gone, or somebody else's: the database was put back to an older state, and its numbers were given out again.
+        if !numbers.streams.iter().all(is_theirs) {
             shared.keys.forget();
             return Err(Stop::Again);
         }

@@ -180,7 +180,8 @@ fn read(row: &PgRow) -> Result<Read, StoreError> {
         id: row.try_get("id").doing(DOING)?,
         origin: ReplicaId(row.try_get("origin").doing(DOING)?),
         source: row.try_get("source").doing(DOING)?,
-        rows: body.map_or_else(|| Ok(Vec::new()), open)?,
+        // The sums say so when they come to a damaged one; the matrix goes on without it.
+        rows: body.map_or_else(Vec::new, |body| open(body).unwrap_or_default()),
     })
 }
 

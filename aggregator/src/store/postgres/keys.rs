@@ -1,5 +1,6 @@
 //! Numbers of agents and streams that were looked up before. They never change, so nothing here goes stale, unless the
-//! database is put back to an older state under a running program; that breaks its connections, and a broken one empties this.
+//! database is put back to an older state under a running program. That breaks all connections, so each new one empties this;
+//! and whoever stores a batch compares its agent and epoch with the row that it locked.
 
 use super::codes;
 use super::failure::While;

@@ -30,6 +30,7 @@ mod settings;
 mod streams;
 mod tokens;
 mod unsummed;
+mod windows;
 
 pub use connect::PgOptions;
 
@@ -59,7 +60,7 @@ struct Shared {
     can_copy: bool,
     /// See [`PgOptions::is_bare`].
     is_bare: bool,
-    keys: Keys,
+    keys: Arc<Keys>,
     partitions: Partitions,
     /// The last stream whose accounts of blocks were joined.
     joined: AtomicI32,
@@ -82,13 +83,14 @@ impl PgStore {
         let partitions = Partitions::read(&mut connection).await?;
         // It was used for one thing, which is done; a failure to close loses nothing.
         let _ = connection.close().await;
-        let pool = connect::pool(connect, &options, server);
+        let keys = Arc::new(Keys::default());
+        let pool = connect::pool(connect, &options, server, Arc::clone(&keys));
         let shared = Arc::new(Shared {
             pool,
             replica: options.replica,
             can_copy: !server.is_one_session,
             is_bare: options.is_bare,
-            keys: Keys::default(),
+            keys,
             partitions,
             joined: AtomicI32::new(0),
         });

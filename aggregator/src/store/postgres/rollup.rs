@@ -54,7 +54,8 @@ impl PgStore {
         if let Some(missing) = self.shared.partitions.missing(&wanted) {
             return Ok(Step::NoPartition(missing));
         }
-        let mut rolled_up = RolledUp { samples: read.samples, buckets: 0, has_more: read.has_more };
+        let mut rolled_up =
+            RolledUp { samples: read.samples, buckets: 0, damaged: read.damaged, has_more: read.has_more };
         for (level, mut sums) in levels {
             let keys: Vec<Key> = sums.keys().copied().collect();
             for (key, old) in buckets::fetch(connection, level, &keys).await? {
@@ -86,6 +87,7 @@ enum Step {
 struct Read {
     additions: Additions,
     samples: u64,
+    damaged: u64,
     xid: String,
     id: i64,
     has_more: bool,
@@ -108,12 +110,20 @@ async fn read(connection: &mut PgConnection) -> Result<Option<Read>, StoreError>
                   where (j.xid, j.id) > ($1::text::xid8, $2) and j.xid < pg_snapshot_xmin(pg_current_snapshot()) \
                   order by j.xid, j.id limit $3";
     let entries = sqlx::query(select).bind(xid).bind(id).bind(ENTRIES_MAX).fetch_all(connection).await.doing(DOING)?;
-    let mut read = Read { additions: Additions::default(), samples: 0, xid: String::new(), id: 0, has_more: false };
+    let mut read =
+        Read { additions: Additions::default(), samples: 0, damaged: 0, xid: String::new(), id: 0, has_more: false };
     let count = entries.len();
     read.has_more = i64::try_from(count).is_ok_and(|count| count == ENTRIES_MAX);
     for (place, entry) in entries.iter().enumerate() {
         let source = agent_number(entry.try_get("source").doing(DOING)?);
-        for row in journal::open(entry.try_get("body").doing(DOING)?)? {
+        let rows = journal::open(entry.try_get("body").doing(DOING)?);
+        if rows.is_err() {
+            // It must not stop the sums of all others.
+            let id: i64 = entry.try_get("id").doing(DOING)?;
+            tracing::error!(id, "an entry of the journal is damaged; its samples are stored, but in no sum");
+            read.damaged += 1;
+        }
+        for row in rows.unwrap_or_default() {
             if let Some((pair, window)) = row.window(source) {
                 read.additions.add(pair, row.time, window);
                 read.samples += 1;

@@ -8,7 +8,7 @@ use super::connect;
 use super::failure::While;
 use super::reconcile;
 use crate::store::error::StoreError;
-use sqlx::migrate::Migrator;
+use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{Connection as _, PgConnection};
 
@@ -44,8 +44,26 @@ async fn under_lock(connection: &mut PgConnection, options: &PgConnectOptions) -
     if applied(connection).await? > known() {
         return check(connection).await;
     }
-    migrator().run(&mut *connection).await.map_err(sqlx::Error::from).doing(DOING)?;
+    migrator().run(&mut *connection).await.map_err(refusal)?;
     reconcile::reconcile(connection, options).await
+}
+
+/// What the database said, without what sqlx wraps around it.
+fn refusal(error: MigrateError) -> StoreError {
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    let cause = if let MigrateError::Execute(cause) | MigrateError::ExecuteMigration(cause, _) = error {
+        cause
+    } else {
+        sqlx::Error::from(error)
+    };
+    match cause.as_database_error().filter(|said| said.code().as_deref() == Some(INSUFFICIENT_PRIVILEGE)) {
+        Some(said) => StoreError::Unfit(format!(
+            "its schema cannot be brought up to date: {}. The role of the URL must own the database and its tables, or run \
+             `aggregator migrate` as one that does",
+            said.message()
+        )),
+        None => StoreError::Database { doing: DOING, cause },
+    }
 }
 
 /// The number of the newest migration that was applied; zero for an empty database.

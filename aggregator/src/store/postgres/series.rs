@@ -2,18 +2,16 @@
 
 use super::PgStore;
 use super::buckets;
-use super::codes::{self, Time, agent_number, count, signed, unsigned};
+use super::codes::{Time, agent_number, signed};
 use super::failure::While;
 use super::journal;
-use crate::store::error::{SeriesError, StoreError};
+use super::windows::{self, SELECT_HOURS};
+use crate::store::error::SeriesError;
 use crate::store::types::{SeriesQuery, SeriesRows};
 use aggregator_core::rollup::{Bucket, Level, PairKey};
 use aggregator_core::series::{Folding, ROWS_MAX, Source};
-use everypath_protocol::id::AgentId;
-use everypath_protocol::time::{Span, UnixTime};
-use everypath_protocol::window::{NotMeasuredCounts, ProbeKind, RttRange, Window};
 use futures::TryStreamExt as _;
-use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::postgres::PgArguments;
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection as _, PgConnection, Postgres, Row as _};
 
@@ -77,12 +75,11 @@ async fn fold_samples(
     query: SeriesQuery,
     folding: &mut Folding,
 ) -> Result<(), SeriesError> {
-    const SELECT: &str =
-        "select * from sample where source = $1 and target = $2 and kind = $3 and time >= $4 and time < $5 limit $6";
-    let mut rows = select(SELECT.to_owned(), of, query).fetch(connection);
-    while let Some(row) = rows.try_next().await.doing(DOING)? {
-        let Time(time) = row.try_get("time").doing(DOING)?;
-        folding.add(time, Bucket::of(&window(&row, query.target, query.kind, time)?))?;
+    let mut hours = select(SELECT_HOURS.to_owned(), of, query).fetch(connection);
+    while let Some(hour) = hours.try_next().await.doing(DOING)? {
+        for window in windows::read(&hour, query.target, query.kind)? {
+            folding.add(window.start, Bucket::of(&window))?;
+        }
     }
     Ok(())
 }
@@ -115,27 +112,4 @@ async fn fold_journal(
         }
     }
     Ok(())
-}
-
-/// A row of `sample`.
-fn window(row: &PgRow, target: AgentId, kind: ProbeKind, time: UnixTime) -> Result<Window, StoreError> {
-    let number = |column: &str| row.try_get::<i32, _>(column).map(count).doing(DOING);
-    let small = |column: &str| row.try_get::<i16, _>(column).map(count).doing(DOING);
-    let mut window = Window::new(target, kind, time);
-    window.span = Span::millis(number("span_ms")?.into());
-    window.sent = number("sent")?;
-    window.received = number("received")?;
-    window.late = number("late")?;
-    window.duplicated = number("duplicated")?;
-    window.not_measured =
-        NotMeasuredCounts([small("not_permitted")?, small("send_failed")?, small("overload")?, small("stalled")?]);
-    let min: Option<i32> = row.try_get("rtt_min").doing(DOING)?;
-    let max: Option<i32> = row.try_get("rtt_max").doing(DOING)?;
-    let sum: Option<i64> = row.try_get("rtt_sum").doing(DOING)?;
-    if let (Some(min), Some(max), Some(sum)) = (min, max, sum) {
-        window.rtt = Some(RttRange { min_us: count(min), max_us: count(max), sum_us: unsigned(sum) });
-    }
-    window.histogram = codes::histogram(row.try_get("histogram").doing(DOING)?)?;
-    window.state = codes::state(row.try_get("state").doing(DOING)?);
-    Ok(window)
 }

@@ -73,6 +73,17 @@ pub(super) async fn insert(connection: &mut SqliteConnection, block: &SampleBloc
         .map(drop)
 }
 
+/// Puts a block that cannot be read aside and says so. The audit names its numbers as missing.
+pub(super) async fn set_aside(connection: &mut SqliteConnection, id: i64) -> Result<(), sqlx::Error> {
+    tracing::error!(
+        block = id,
+        "a block of samples is damaged and in the table damaged_block now; restore a backup, or let the audit name what is lost"
+    );
+    let copy = "insert into damaged_block select * from sample_block where id = ?";
+    sqlx::query(copy).bind(id).execute(&mut *connection).await?;
+    sqlx::query("delete from sample_block where id = ?").bind(id).execute(connection).await.map(drop)
+}
+
 /// The windows of a stored body.
 pub(super) fn unpack(body: &[u8]) -> Result<Vec<ArchivedRow>, StoreError> {
     let damaged = || StoreError::Damaged("a block of samples");

@@ -22,7 +22,7 @@ impl SqliteStore {
         let size = "select (select page_count from pragma_page_count) * (select page_size from pragma_page_size)";
         let size: i64 = sqlx::query_scalar(size).fetch_one(&self.readers).await.doing(DOING)?;
         let mut tables = Vec::with_capacity(TABLES.len() + 1);
-        tables.push(("the whole file".to_owned(), 0, unsigned(size)));
+        tables.push(("the whole file".to_owned(), None, unsigned(size)));
         for table in TABLES {
             let rows = format!("select count(*) from {table}");
             let rows: i64 = sqlx::query_scalar(AssertSqlSafe(rows)).fetch_one(&self.readers).await.doing(DOING)?;
@@ -30,7 +30,7 @@ impl SqliteStore {
             let bytes = "select coalesce(sum(pgsize), 0) from dbstat where name in \
                          (select name from sqlite_schema where tbl_name = ?)";
             let bytes: Result<i64, _> = sqlx::query_scalar(bytes).bind(table).fetch_one(&self.readers).await;
-            tables.push((table.to_owned(), unsigned(rows), bytes.map_or(0, unsigned)));
+            tables.push((table.to_owned(), Some(unsigned(rows)), bytes.map_or(0, unsigned)));
         }
         let samples = "select coalesce(sum(rows), 0) from sample_block";
         let samples: i64 = sqlx::query_scalar(samples).fetch_one(&self.readers).await.doing(DOING)?;

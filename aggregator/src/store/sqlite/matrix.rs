@@ -67,7 +67,9 @@ impl SqliteStore {
         for block in blocks.fetch_all(&self.readers).await.doing(DOING)? {
             let Some(source) = keys.get(&block.try_get("source").doing(DOING)?) else { continue };
             let body: &[u8] = block.try_get("body").doing(DOING)?;
-            for row in blocks::unpack(body)?.iter().filter(|row| row.flags & FLAG_CLOCK_UNKNOWN == 0) {
+            // The sums put it aside and say so; the matrix goes on without it.
+            let rows = blocks::unpack(body).unwrap_or_default();
+            for row in rows.iter().filter(|row| row.flags & FLAG_CLOCK_UNKNOWN == 0) {
                 let Some(target) = keys.get(&i64::from(row.target)) else { continue };
                 let (record, ended) = row.record(*target);
                 samples.push(SampleRow { source: *source, record, ended });

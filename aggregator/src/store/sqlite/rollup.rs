@@ -1,6 +1,6 @@
 //! The sums: each sample is added once, in the transaction that moves the cursor past it.
 
-use super::blocks::rows_of;
+use super::blocks::{rows_of, set_aside};
 use super::codes::{count, unsigned};
 use super::{SqliteStore, While, lease};
 use crate::store::error::StoreError;
@@ -11,7 +11,7 @@ use sqlx::sqlite::SqliteRow;
 use sqlx::{AssertSqlSafe, Row as _, SqliteConnection};
 
 /// Samples in one step: some ten milliseconds that batches wait.
-const SAMPLES_PER_STEP: i64 = 16_384;
+const SAMPLES_PER_STEP: usize = 16_384;
 /// Blocks in one step.
 const BLOCKS_PER_STEP: i64 = 512;
 impl SqliteStore {
@@ -50,15 +50,23 @@ async fn step(connection: &mut SqliteConnection) -> Result<RolledUp, sqlx::Error
     let select = "select id, source, rows, body from sample_block where id > (select through from rollup_cursor) \
                   order by id limit ?";
     let blocks = sqlx::query(select).bind(BLOCKS_PER_STEP).fetch_all(&mut *connection).await?;
-    let (mut additions, mut through, mut samples, mut taken) = (Additions::default(), None, 0, 0);
+    let (mut additions, mut through, mut samples, mut taken, mut damaged) = (Additions::default(), None, 0, 0, 0);
     for block in &blocks {
         let source = count(block.try_get("source")?);
-        for row in rows_of(block)? {
+        let rows = if let Ok(rows) = rows_of(block) {
+            rows
+        } else {
+            // It must not stop the sums of all others.
+            set_aside(connection, block.try_get("id")?).await?;
+            damaged += 1;
+            Vec::new()
+        };
+        samples += rows.len();
+        for row in rows {
             if let Some((pair, window)) = row.window(source) {
                 additions.add(pair, row.time, window);
             }
         }
-        samples += block.try_get::<i64, _>("rows")?;
         through = Some(block.try_get::<i64, _>("id")?);
         taken += 1;
         if samples >= SAMPLES_PER_STEP {
@@ -67,23 +75,23 @@ async fn step(connection: &mut SqliteConnection) -> Result<RolledUp, sqlx::Error
     }
     let buckets = additions.buckets.len() as u64;
     for ((level, pair, time), addition) in additions.buckets {
-        add(connection, level, pair, time, addition).await?;
+        damaged += u64::from(!add(connection, level, pair, time, addition).await?);
     }
     if let Some(through) = through {
         sqlx::query("update rollup_cursor set through = ?").bind(through).execute(connection).await?;
     }
     let has_more = taken < blocks.len() || i64::try_from(blocks.len()) == Ok(BLOCKS_PER_STEP);
-    Ok(RolledUp { samples: unsigned(samples), buckets, has_more })
+    Ok(RolledUp { samples: samples as u64, buckets, damaged, has_more })
 }
 
-/// What is there is read, added to, and written back.
+/// What is there is read, added to, and written back. Returns whether it could be read; if not, the sum begins anew.
 async fn add(
     connection: &mut SqliteConnection,
     level: Level,
     pair: PairKey,
     time: UnixTime,
     mut bucket: Bucket,
-) -> Result<(), sqlx::Error> {
+) -> Result<bool, sqlx::Error> {
     let table = level.name();
     let select = format!("select body from sample_{table} where source = ? and target = ? and kind = ? and time = ?");
     let there = sqlx::query(AssertSqlSafe(select))
@@ -93,8 +101,17 @@ async fn add(
         .bind(time.0)
         .fetch_optional(&mut *connection)
         .await?;
-    if let Some(there) = there {
-        bucket.merge(&read(&there)?);
+    let there = there.map(|there| read(&there)).transpose();
+    let is_readable = there.is_ok();
+    match there {
+        Ok(there) => bucket.merge(&there.unwrap_or_default()),
+        Err(_) => tracing::error!(
+            table = format!("sample_{table}"),
+            source = pair.source,
+            target = pair.target,
+            time = time.0,
+            "a sum is damaged and begins anew; what was in it is lost"
+        ),
     }
     let insert =
         format!("insert or replace into sample_{table} (source, target, kind, time, body) values (?, ?, ?, ?, ?)");
@@ -105,8 +122,8 @@ async fn add(
         .bind(time.0)
         .bind(bucket.to_bytes())
         .execute(connection)
-        .await
-        .map(drop)
+        .await?;
+    Ok(is_readable)
 }
 
 /// A sum whose bytes are the first column of the row.

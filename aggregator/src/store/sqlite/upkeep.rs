@@ -1,6 +1,6 @@
 //! Deleting what is old and packing what is small, in steps that no batch has to wait for long.
 
-use super::blocks::{SampleBlock, rows_of};
+use super::blocks::{SampleBlock, rows_of, set_aside};
 use super::{SqliteStore, While, lease};
 use crate::store::error::StoreError;
 use crate::store::types::{Keep, Lease, Maintained};
@@ -32,6 +32,12 @@ pub(super) struct Walk {
     after: (i64, i64, i64),
 }
 
+impl Walk {
+    fn is_under_way(self) -> bool {
+        self.table > 0 || self.after != (0, 0, 0)
+    }
+}
+
 impl SqliteStore {
     pub(in crate::store) async fn maintain(
         &self,
@@ -50,7 +56,7 @@ impl SqliteStore {
                 let packed = pack(connection, now.minus(PACK_AFTER)).await?;
                 let (sums, next) = sums(connection, walk, keep, now).await?;
                 let full = |rows: u64| i64::try_from(rows) == Ok(ROWS_PER_STEP);
-                let has_more = full(samples) || full(events) || packed || next.table > 0;
+                let has_more = full(samples) || full(events) || packed || next.is_under_way();
                 Ok(Some((Maintained { dropped: samples + events + sums, has_more }, next)))
             })
         });
@@ -140,17 +146,22 @@ async fn pack(connection: &mut SqliteConnection, before: UnixTime) -> Result<boo
     let small = small.fetch_all(&mut *connection).await?;
     let (mut rows, mut ids, mut source, mut received_at) = (Vec::new(), Vec::new(), 0, 0);
     for block in &small {
-        rows.extend(rows_of(block)?);
-        ids.push(block.try_get::<i64, _>("id")?);
+        let id = block.try_get::<i64, _>("id")?;
+        let Ok(unpacked) = rows_of(block) else {
+            set_aside(connection, id).await?;
+            continue;
+        };
+        rows.extend(unpacked);
+        ids.push(id);
         source = block.try_get("source")?;
         received_at = i64::max(received_at, block.try_get("received_at")?);
         if i64::try_from(rows.len()).unwrap_or(i64::MAX) >= PACK_ROWS {
             break;
         }
     }
-    let packed = SampleBlock::packed(stream, source, received_at, &rows);
     // It takes the place of the last one: what is rolled up stays below the cursor.
-    let last = ids.pop().unwrap_or_default();
+    let Some(last) = ids.pop() else { return Ok(true) };
+    let packed = SampleBlock::packed(stream, source, received_at, &rows);
     let update = "update sample_block set first = ?, last = ?, rows = ?, time_first = ?, time_last = ?, received_at = ?, \
                   body = ? where id = ?";
     sqlx::query(update)

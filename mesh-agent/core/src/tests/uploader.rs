@@ -204,9 +204,26 @@ fn what_is_fresh_goes_on_while_a_backlog_is_sent_away() {
     let old = bench.outbox.streams()[0].epoch;
     let (now, _) = bench.backlog_sent(100_000, 600).expect("it is sent");
     bench.finish(at(now), old, UploadResult::Busy { retry_after: Span::seconds(2) });
-    bench.write(at(now + 1_000));
-    let out = bench.turn(at(now + 4_001));
+    // Once the whole agent waited for as long as its backlog was told to.
+    bench.write(at(now));
+    let out = bench.turn(at(now + 1));
     assert!(matches!(out[..], [Effect::Upload { is_backlog: false, .. }]), "{out:?}");
+}
+
+#[test]
+fn an_aggregator_that_asks_for_hours_or_counts_millions_does_not_silence_an_agent() {
+    let mut bench = Bench::new();
+    bench.write(at(0));
+    bench.turn(at(0));
+    let live = bench.outbox.live();
+    let (next_sync, agents) = (Span::seconds(86_400), u64::MAX);
+    bench.finish(at(0), live, UploadResult::Acked { acked: Seq(1), next_sync, agents });
+    bench.write(at(1_000));
+    assert_eq!(bench.uploader.next_deadline(&bench.outbox), Some(at(300_000).mono));
+    bench.turn(at(300_000));
+    bench.finish(at(300_000), live, UploadResult::Unreachable);
+    let pause = bench.uploader.next_deadline(&bench.outbox).unwrap().since(at(300_000).mono);
+    assert!(pause <= Span::seconds(300), "{pause:?}");
 }
 
 #[test]

@@ -77,10 +77,12 @@ impl Bench {
             assert!(!self.possible.is_empty(), "such an account there never was: {ledger:#?}");
         }
         for entry in self.possible[0].undrained() {
-            let (epoch, blocks) = (entry.epoch, self.possible[0].waiting(entry.epoch));
-            let (first, last) = (blocks[0].first, entry.last);
+            let (epoch, first, last) = (entry.epoch, self.possible[0].waiting(entry.epoch)[0].first, entry.last);
             if let Some(bytes) = ask(&mut worker, |reply| Order::Read { epoch, first, last, reply }) {
-                assert_eq!(Block::decode_all(&bytes).unwrap(), blocks);
+                let blocks = Block::decode_all(&bytes).unwrap();
+                // Two states can have the same account and differ only here: a tombstone that took another's place.
+                self.possible.retain(|shadow| shadow.waiting(epoch) == blocks);
+                assert!(!self.possible.is_empty(), "such blocks there never were: {blocks:#?}");
             }
         }
         while !self.disk.is_cut() {
