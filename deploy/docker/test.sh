@@ -37,6 +37,19 @@ ask_api() { beside_engine curl --silent --fail --insecure --header "Authorizatio
 
 show_logs() { docker logs aggregator 2>&1 | tail -n 20; }
 
+# In the network of the host, as the guide advises for hosts that are to be watched themselves.
+agent_of_the_host() {
+    local data=(--volume host:/var/lib/everypath-agent --add-host aggregator:127.0.0.1)
+    beside_engine sysctl --quiet net.ipv4.ping_group_range='0 2147483647'
+    docker volume create host >/dev/null
+    docker run --rm "${LOCKED_DOWN[@]}" --network host "${data[@]}" everypath/agent join "$TOKEN" --name host --site test
+    docker run --detach "${LOCKED_DOWN[@]}" --network host "${data[@]}" --name host everypath/agent >/dev/null
+}
+
+host_may_ping() {
+    docker exec host mesh-agent status >"$WORK/status" && ! grep -q 'NOT PERMITTED' "$WORK/status"
+}
+
 agent_is_healthy() { [[ $(docker inspect --format '{{.State.Health.Status}}' one) == healthy ]]; }
 
 main() {
@@ -60,12 +73,14 @@ main() {
     docker run --detach "${LOCKED_DOWN[@]}" --network mesh --name aggregator --publish 8443:8443 \
         --volume aggregator:/var/lib/everypath everypath/aggregator serve --advertise https://aggregator:8443 >/dev/null
     wait_until 'the aggregator is ready, through its published port' 30 beside_engine curl --silent --fail --insecure https://127.0.0.1:8443/readyz
-    TOKEN=$(docker exec aggregator aggregator token create --uses 2 --advertise https://aggregator:8443)
+    TOKEN=$(docker exec aggregator aggregator token create --uses 3 --advertise https://aggregator:8443)
     API_TOKEN=$(docker exec aggregator aggregator api-token create --name test)
     agent one
     agent two
     wait_until 'the matrix shows the pair, both ways' 90 matrix_is_complete
     wait_until 'the agent calls itself healthy' 60 agent_is_healthy
+    agent_of_the_host
+    wait_until 'an agent in the network of the host runs, and may ping' 30 host_may_ping
     [[ $(docker top one -eo pid,uid | awk 'END { print $2 }') == 65532 ]] || fail 'the agent does not run as user 65532.'
     say 'ok  it runs as user 65532'
     docker stop --time 15 one aggregator >/dev/null
