@@ -55,7 +55,7 @@ boot() {
     local tar=${EVERYPATH_SYSTEMD_TAR:-$WORK/root.tar} deadline=$((SECONDS + 60))
     if [[ ! -s $tar ]]; then
         # In a mount namespace of its own: what a killed mmdebstrap has mounted goes with it.
-        unshare --mount --propagation private mmdebstrap --mode=root --quiet --variant=minbase --include=systemd,systemd-sysv,ca-certificates,curl \
+        unshare --mount --propagation private mmdebstrap --mode=root --quiet --variant=minbase --include=systemd,systemd-sysv,ca-certificates,curl,procps \
             bookworm "$tar"
     fi
     mkdir "$WORK/root"
@@ -122,6 +122,7 @@ ended_in_order() { [[ $(inside systemctl show "$1" --property Result,ExecMainSta
 run_aggregator() {
     inside systemctl enable --now everypath-aggregator 2>/dev/null
     wait_until 'the aggregator is ready' 30 aggregator_is_ready
+    inside journalctl --unit everypath-aggregator | grep -A1 'Log in as' | grep -q Password || fail 'the journal has no first password.'
 }
 
 run_agent() {
@@ -133,6 +134,19 @@ run_agent() {
     inside runuser -u everypath-agent -- mesh-agent join "$token" --name web-1 --site berlin
     inside systemctl enable --now everypath-agent 2>/dev/null
     wait_until 'the agent runs, and may ping' 30 agent_may_ping
+}
+
+# The drop-in of the guide, where the kernel lets the agent's group ping.
+run_agent_without_capability() {
+    inside sysctl --quiet net.ipv4.ping_group_range='0 2147483647'
+    mkdir -p "$WORK/root/etc/systemd/system/everypath-agent.service.d"
+    printf '[Service]\nCapabilityBoundingSet=\nAmbientCapabilities=\n' >"$WORK/root/etc/systemd/system/everypath-agent.service.d/override.conf"
+    inside systemctl daemon-reload
+    inside systemctl restart everypath-agent
+    wait_until 'the agent may ping without any capability' 30 agent_may_ping
+    # shellcheck disable=SC2016
+    [[ $(inside sh -c 'grep CapBnd /proc/$(systemctl show everypath-agent --property MainPID --value)/status') == *0000000000000000 ]] ||
+        fail 'the agent has a capability.'
 }
 
 survive() {
@@ -173,6 +187,7 @@ main() {
     install_units
     run_aggregator
     run_agent
+    run_agent_without_capability
     survive
     say 'The units work.'
 }
