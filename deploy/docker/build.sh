@@ -4,6 +4,7 @@
 #   deploy/docker/build.sh                     compile inside images of Rust and Node
 #   deploy/docker/build.sh --programs DIR      take the programs `aggregator` and `mesh-agent` from DIR
 #   deploy/docker/build.sh --tag 0.1.0         another tag than "latest"
+#   deploy/docker/build.sh --platform P        for another platform, such as linux/arm64; needs --programs, of that platform
 #
 #   EVERYPATH_IMAGE_PREFIX                     what the names begin with (everypath)
 #   NODE, RUST, BASE                           other base images than those that the Dockerfiles name
@@ -16,6 +17,7 @@ source "$ROOT/deploy/tools.sh"
 PREFIX=${EVERYPATH_IMAGE_PREFIX:-everypath}
 TAG=latest
 PROGRAMS=
+PLATFORM=
 SCRATCH=
 # In words here; the Dockerfiles are where these defaults are used.
 BASE_USED=${BASE:-debian:bookworm-slim}
@@ -25,10 +27,12 @@ read_arguments() {
         case $1 in
             --programs) PROGRAMS=${2:?--programs needs a directory} ;;
             --tag) TAG=${2:?--tag needs a word} ;;
+            --platform) PLATFORM=${2:?--platform needs a word} ;;
             *) fail "there is no argument '$1'; the beginning of this file says which there are." ;;
         esac
         shift 2
     done
+    if [[ -n $PLATFORM && -z $PROGRAMS ]]; then fail '--platform needs --programs: nothing is compiled for another platform.'; fi
 }
 
 # All that is missing, at once, before anything is built.
@@ -46,7 +50,8 @@ check() {
         done
         if [[ ! -s /etc/ssl/certs/ca-certificates.crt ]]; then missing+=("/etc/ssl/certs/ca-certificates.crt (package ca-certificates)"); fi
         # BuildKit asks the registry for a base even when it has it, unless the registry does not answer; say it beforehand.
-        if ! docker image inspect "$BASE_USED" >/dev/null 2>&1 && ! docker pull --quiet "$BASE_USED" >/dev/null 2>&1; then
+        # That of another platform is the build's business.
+        if [[ -z $PLATFORM ]] && ! docker image inspect "$BASE_USED" >/dev/null 2>&1 && ! docker pull --quiet "$BASE_USED" >/dev/null 2>&1; then
             missing+=("the image $BASE_USED (it can neither be found here nor be pulled; BASE names another)")
         fi
     fi
@@ -57,7 +62,8 @@ check() {
 lay_out() {
     mkdir -p "$SCRATCH/$1/bin" "$SCRATCH/$1/certificates" "$SCRATCH/$1/data"
     install -m 0755 "$PROGRAMS/$1" "$SCRATCH/$1/bin/"
-    if command -v strip >/dev/null; then strip "$SCRATCH/$1/bin/$1"; fi
+    # Where there is no strip, or one that does not know that platform, the image is larger.
+    strip "$SCRATCH/$1/bin/$1" 2>/dev/null || true
     install -m 0644 /etc/ssl/certs/ca-certificates.crt "$SCRATCH/$1/certificates/"
 }
 
@@ -71,6 +77,7 @@ build() {
         if [[ $image == agent && $name == NODE ]]; then continue; fi
         if [[ -n ${!name:-} ]]; then arguments+=(--build-arg "$name=${!name}"); fi
     done
+    if [[ -n $PLATFORM ]]; then arguments+=(--platform "$PLATFORM"); fi
     if [[ -n $PROGRAMS ]]; then
         lay_out "$program"
         context=$SCRATCH/$program
