@@ -93,3 +93,12 @@ test('what Grafana reads is granted, and no more is granted than that', () => {
   for (const word of ['now', 'expires_at']) read.delete(word);
   assert.deepEqual([...read].sort(), [...granted].sort());
 });
+
+test('what the provisioning takes from the environment is there in the stack', () => {
+  const provisioning = read('deploy/grafana/provisioning/datasources/everypath.yaml');
+  const wanted = [...provisioning.matchAll(/\$([A-Z_]+)/g)].map(([, name]) => name);
+  const compose = read('deploy/compose.yaml');
+  const grafana = compose.slice(compose.indexOf('\n  grafana:'), compose.indexOf('\n  agent-1:'));
+  assert.equal(wanted.length, 4);
+  for (const name of wanted) assert.ok(grafana.includes(`      ${name}: `), name);
+});
