@@ -1,8 +1,13 @@
 //! Small meshes with faults in them.
 
+mod arrival;
+mod large;
 mod laws;
 mod shapes;
+mod silence;
 mod sparse;
+mod state;
+mod through_time;
 
 use super::{Finding, MeasuredCell, Rules, Seat, Snapshot, Subject, classify};
 use alloc::borrow::ToOwned;
