@@ -3,6 +3,7 @@
 mod arrival;
 mod large;
 mod laws;
+mod messages;
 mod shapes;
 mod silence;
 mod sparse;
