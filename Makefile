@@ -1,5 +1,5 @@
 # The commands that stay. What they do is in deploy/; this file only names them.
-.PHONY: help demo test lint fmt sim lab web bench-ingest bench-store bench-sync
+.PHONY: help demo test lint fmt sim ship lab web bench-ingest bench-store bench-sync
 
 help:
 	@echo 'make demo   a mesh of nine agents, an aggregator and its page, on this machine; Ctrl-C removes it all'
@@ -8,6 +8,7 @@ help:
 	@echo 'make fmt    format everything'
 	@echo 'make sim    the simulations; the last line is one JSON object'
 	@echo 'make bench-ingest | bench-store | bench-sync   one benchmark beside its anchor; the last line is one JSON object'
+	@echo 'make ship   units, images, compose, chart, dashboards and workflows, as far as this machine can run them (root)'
 	@echo 'make lab    build the network lab, to try things by hand (root)'
 	@echo 'make web    build the web pages'
 
@@ -25,6 +26,9 @@ fmt:
 
 sim:
 	@cargo run --profile measure --locked -p simulations -- all
+
+ship:
+	@deploy/test.sh ship
 
 lab:
 	@deploy/lab/lab up

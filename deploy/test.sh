@@ -26,14 +26,16 @@ step_floors() { node deploy/floors.mjs; }
 
 # The scripts and the end-to-end tests themselves.
 step_scripts() {
-    local file files=(deploy/*.sh deploy/lab/lab deploy/lab/*.sh deploy/db/db deploy/db/*.sh .ci/run)
+    local file files=(deploy/*.sh deploy/*/*.sh deploy/lab/lab deploy/db/db .github/*.sh .ci/run)
     for file in "${files[@]}"; do bash -n "$file"; done
     if command -v shellcheck >/dev/null; then
-        shellcheck --external-sources --source-path="$ROOT" deploy/*.sh deploy/lab/lab deploy/db/db deploy/db/*.sh .ci/run
+        shellcheck --external-sources --source-path="$ROOT" deploy/*.sh deploy/{compose,db,docker,docs,grafana,helm,systemd}/*.sh \
+            deploy/lab/lab deploy/db/db .github/*.sh .ci/run
     else
         skipped shellcheck 'it is not installed (package shellcheck)'
     fi
-    web/node_modules/.bin/prettier --config e2e/.prettierrc --check 'e2e/**/*.mjs' 'deploy/*.mjs' 'deploy/db/*.mjs' 'deploy/db/wasm/*.mjs'
+    web/node_modules/.bin/prettier --config e2e/.prettierrc --check 'e2e/**/*.mjs' 'deploy/*.mjs' 'deploy/*/*.mjs' 'deploy/db/wasm/*.mjs'
+    node deploy/docs/check.mjs
 }
 
 step_web-lint() { (cd web && npm run --silent lint); }
@@ -75,6 +77,18 @@ step_e2e() {
         e2e/labtool.test.mjs e2e/refusals.test.mjs e2e/loopback.test.mjs e2e/demo.test.mjs e2e/lab.test.mjs e2e/keeping.test.mjs e2e/replicas.test.mjs
 }
 
+# What is installed: units, images, compose, chart, dashboards, workflows. It takes downloads and half an hour, so it is not among
+# the steps of `make test`; the workflow of that name runs it.
+step_ship() {
+    build_programs everypath-bench
+    export EVERYPATH_BIN_DIR=$BIN_DIR
+    local part
+    for part in .github/check.sh deploy/{docs,helm,systemd,docker,compose,grafana}/test.sh; do
+        say "--- $part"
+        "$part"
+    done
+}
+
 # --- running them ----------------------------------------------------------------------------------------------------------
 
 skipped() {
@@ -87,7 +101,7 @@ prepare() {
     for step in "${STEPS[@]}"; do
         case $step in
             fmt | clippy | tidy | test | doc-test | sim) wants_rust=1 ;;
-            programs) wants_rust=1 wants_web=1 ;;
+            programs | ship) wants_rust=1 wants_web=1 ;;
             databases) wants_machine=1 ;;
             e2e) wants_rust=1 wants_web=1 wants_machine=1 ;;
             floors | scripts | web-*) wants_web=1 ;;
