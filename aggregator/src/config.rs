@@ -1,5 +1,6 @@
 //! What can be configured, and the checks that a value must pass.
 
+use crate::auth::Network;
 use everypath_config::{Invalid, Key, Schema, Sources};
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -29,6 +30,11 @@ pub const SCHEMA: Schema = Schema {
             name: "server.advertise",
             default: "",
             doc: "Addresses under which agents reach this aggregator, as a list of https://host:port. They go into join tokens.\nEmpty: https:// and an address of this host.",
+        },
+        Key {
+            name: "http.trusted_proxies",
+            default: "",
+            doc: "Networks of reverse proxies, as a list such as 10.0.0.0/8. Their X-Forwarded-For says where a request comes from,\nfor the limits of logins and for the audit log. Empty: the header is ignored.",
         },
         Key {
             name: "tls.certificate",
@@ -80,6 +86,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// URLs in tokens; empty is "find out".
     pub advertise: Vec<String>,
+    /// Whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
     /// PostgreSQL, if it is not SQLite.
@@ -123,6 +131,7 @@ impl Config {
             listen: values.get("server.listen"),
             http: values.get("server.http"),
             advertise: values.get("server.advertise"),
+            trusted_proxies: Vec::new(),
             tls_files: certificate.clone().zip(key.clone()),
             database: None,
             keep_samples: values.get("keep.samples"),
@@ -155,6 +164,13 @@ impl Config {
                 config
             }
         };
+        let proxies: Vec<String> = values.get("http.trusted_proxies");
+        let (proxies, faults): (Vec<_>, Vec<_>) =
+            proxies.iter().map(|text| text.parse().map_err(|why| format!("`{text}` {why}"))).partition(Result::is_ok);
+        for why in faults.into_iter().filter_map(Result::err) {
+            values.reject("http.trusted_proxies", why);
+        }
+        let config = Self { trusted_proxies: proxies.into_iter().flatten().collect(), ..config };
         if certificate.is_some() && key.is_none() {
             values.reject("tls.certificate", "a certificate needs its private key; set `tls.key` too");
         }
@@ -211,10 +227,12 @@ mod tests {
     fn everything_wrong_is_said_at_once() {
         let mut sources = Sources::default();
         sources.flag("server.http", "0.0.0.0:8080").flag("server.advertise", "http://a");
+        sources.flag("http.trusted_proxies", "10.0.0.0/40");
         sources.file("a.toml", "[tls]\nkey = \"k\"\n[keep]\nsamples = \"1m\"\n[ingest]\nsync_intervall = \"1s\"");
-        let errors = Config::load(&sources).expect_err("five things are wrong").to_string();
+        let errors = Config::load(&sources).expect_err("six things are wrong").to_string();
         for part in [
-            "5 errors",
+            "6 errors",
+            "`10.0.0.0/40` is no network",
             "--http: 0.0.0.0:8080 is not a loopback address",
             "`http://a` must begin with https://",
             "a.toml:2: a private key needs its certificate",

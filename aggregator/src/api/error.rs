@@ -82,6 +82,16 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "forged_request", detail)
     }
 
+    /// What the request is about is not there.
+    pub fn unknown(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// What is there stands in the way.
+    pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
     /// Something that the request says cannot be.
     pub fn invalid(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
@@ -121,6 +131,11 @@ impl ApiError {
     /// Names the number that must come next.
     pub fn expected(self, seq: Seq) -> Self {
         Self { expected: Some(seq), ..self }
+    }
+
+    /// Whether somebody who is known asked for what it may not.
+    pub fn is_denial(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN
     }
 
     /// The word for programs.

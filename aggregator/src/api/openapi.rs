@@ -1,6 +1,9 @@
 //! The description of the API, for programs that write clients.
 
-use super::{ApiError, agents, hello, ingest, join, join_tokens, live, matrix, retention, series, session};
+use super::{
+    ApiError, agents, api_tokens, audit, hello, ingest, join, join_tokens, live, matrix, password, retention, series,
+    session, users,
+};
 use crate::guard::{Action, Actor, Resource, authorize};
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -17,13 +20,16 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
                        With the cookie, requests that change something need the header `X-Everypath-Request: 1`.",
     ),
     paths(
-        session::create, session::show, session::delete, agents::list, matrix::now, live::live, join_tokens::create,
+        session::create, session::show, session::delete, password::redeem, password::change,
+        users::list, users::create, users::change, users::delete, users::invite,
+        api_tokens::list, api_tokens::create, api_tokens::delete, audit::list, agents::list, matrix::now, live::live, join_tokens::create,
         series::series, retention::show, retention::set,
         ingest::ingest, hello::hello, join::join, document,
     ),
     tags(
         (name = "session", description = "Logging in and out."),
         (name = "mesh", description = "What people and their programs ask."),
+        (name = "people", description = "Accounts, API tokens, and who did what."),
         (name = "settings", description = "What can be changed while the program runs."),
         (name = "agents", description = "What agents ask. Requests carry their own signatures."),
         (name = "about", description = "The API itself."),

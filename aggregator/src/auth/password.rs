@@ -10,6 +10,26 @@ const AT_ONCE_MAX: usize = 2;
 /// Longest password that is looked at. Hashing time grows with length.
 pub const BYTES_MAX: usize = 1_024;
 
+/// Fewest characters of a password that somebody chooses.
+pub const CHARACTERS_MIN: usize = 10;
+
+/// Whether somebody named `name` may choose this password.
+///
+/// # Errors
+/// What is wrong with it, as a sentence.
+pub fn check(name: &str, password: &str) -> Result<(), String> {
+    if password.chars().count() < CHARACTERS_MIN {
+        return Err(format!("The password must have at least {CHARACTERS_MIN} characters; a few words are easy to remember."));
+    }
+    if password.len() > BYTES_MAX {
+        return Err(format!("The password must have at most {BYTES_MAX} bytes."));
+    }
+    if password.to_lowercase() == name.to_lowercase() {
+        return Err("The password must not be the name of the account.".to_owned());
+    }
+    Ok(())
+}
+
 /// Hashes and checks passwords.
 #[derive(Debug)]
 pub struct Passwords {
@@ -64,6 +84,14 @@ fn verify_now(password: &str, stored: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn short_ones_long_ones_and_names_are_refused() {
+        assert_eq!(check("admin", "éééééééééé"), Ok(()));
+        assert!(check("admin", "ééééééééé").is_err_and(|why| why.contains("10 characters")));
+        assert!(check("admin", &"x".repeat(BYTES_MAX + 1)).is_err_and(|why| why.contains("1024 bytes")));
+        assert!(check("Administrator", "administrator").is_err_and(|why| why.contains("name")));
+    }
 
     #[tokio::test]
     async fn a_password_is_known_by_its_hash_alone() {

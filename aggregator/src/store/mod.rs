@@ -13,7 +13,9 @@ macro_rules! each {
     };
 }
 
+mod account;
 mod error;
+mod log;
 mod people;
 mod postgres;
 mod sqlite;
@@ -23,12 +25,15 @@ mod types;
 pub use error::{IngestError, SeriesError, StoreError, UNKNOWN_TARGETS_MAX};
 pub use postgres::{PgOptions, PgStore};
 pub use sqlite::SqliteStore;
+pub use account::{
+    ApiToken, Changed, Invitation, LoginLimits, SessionRow, Sweep, UserChange, UserRow,
+};
 pub use types::{
-    AgentRow, ApiToken, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, LoginLimits,
-    Maintained, MatrixState, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows, SessionRow,
-    StreamRows, Unsummed, UserRow,
+    AgentRow, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, Maintained, MatrixState,
+    Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows, StreamRows, Unsummed,
 };
 
+use crate::audit_log::Event;
 use crate::lock::DataLock;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::{Span, UnixTime};
@@ -123,12 +128,12 @@ impl Store {
         each!(self, store => store.note_member(agent, now).await)
     }
 
-    /// Keeps a new join token.
+    /// Keeps a new join token, and logs it.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn create_join_token(&self, token: JoinTokenRow) -> Result<(), StoreError> {
-        each!(self, store => store.create_join_token(token).await)
+    pub async fn create_join_token(&self, token: JoinTokenRow, event: Event) -> Result<(), StoreError> {
+        each!(self, store => store.create_join_token(token, event).await)
     }
 
     /// The key and the site of a token, spent or not.
@@ -242,7 +247,8 @@ impl Store {
         each!(self, store => store.setting(name).await)
     }
 
-    /// Keeps a setting (JSON) if its version is still `version` (0: there is none yet). Returns whether it was.
+    /// Keeps a setting (JSON) if its version is still `version` (0: there is none yet). Returns whether it was. What a
+    /// person changed is logged; what the program notes for itself is not.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -252,8 +258,9 @@ impl Store {
         value: String,
         version: i64,
         now: UnixTime,
+        event: Option<Event>,
     ) -> Result<bool, StoreError> {
-        each!(self, store => store.put_setting(name, value, version, now).await)
+        each!(self, store => store.put_setting(name, value, version, now, event).await)
     }
 
     /// Keeps bytes under a name unless there are some already; returns those that are there then. What all replicas must have
