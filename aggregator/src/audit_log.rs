@@ -10,7 +10,7 @@ use everypath_protocol::time::UnixTime;
 
 /// In front of what is hashed, so that no other hash of this program can be mistaken for one of these.
 const DOMAIN: &[u8] = b"everypath audit log 1";
-/// Longest values, in bytes of UTF-8; the columns take no more.
+/// Longest values, in bytes of UTF-8; the columns take no more. A public key is 64 digits.
 const ACTOR_MAX: usize = 64;
 const ADDRESS_MAX: usize = 64;
 const SUBJECT_MAX: usize = 256;
@@ -23,6 +23,8 @@ pub enum ActorKind {
     User,
     /// A program with an API token.
     Token,
+    /// A member of the mesh, by its public key.
+    Agent,
     /// Somebody with a shell on the aggregator's host.
     Host,
     /// The aggregator itself.
@@ -37,6 +39,7 @@ impl ActorKind {
         match self {
             Self::User => "user",
             Self::Token => "token",
+            Self::Agent => "agent",
             Self::Host => "host",
             Self::Program => "program",
             Self::Nobody => "nobody",
@@ -74,7 +77,7 @@ impl Outcome {
 pub struct Event {
     /// Our clock.
     pub at: UnixTime,
-    /// Name of the account or token; empty for others.
+    /// Name of the account or token, or public key of the agent; empty for others.
     pub actor: String,
     /// What kind of caller that is.
     pub kind: ActorKind,
@@ -94,11 +97,12 @@ impl Event {
     /// Something that was done.
     pub fn new(actor: &Actor, address: &str, action: &'static str, subject: &str, at: UnixTime) -> Self {
         let (kind, name) = match actor {
-            Actor::User { name, .. } => (ActorKind::User, name.as_str()),
-            Actor::Token { name, .. } => (ActorKind::Token, name.as_str()),
-            Actor::Anonymous | Actor::Joiner | Actor::Agent(_) => (ActorKind::Nobody, ""),
+            Actor::User { name, .. } => (ActorKind::User, name.clone()),
+            Actor::Token { name, .. } => (ActorKind::Token, name.clone()),
+            Actor::Agent(id) => (ActorKind::Agent, id.to_string()),
+            Actor::Anonymous | Actor::Joiner => (ActorKind::Nobody, String::new()),
         };
-        let (actor, subject) = (cut(name, ACTOR_MAX), cut(subject, SUBJECT_MAX));
+        let (actor, subject) = (cut(&name, ACTOR_MAX), cut(subject, SUBJECT_MAX));
         let address = cut(address, ADDRESS_MAX);
         Self { at, actor, kind, address, action, subject, outcome: Outcome::Ok, detail: "{}".to_owned() }
     }
@@ -196,15 +200,8 @@ impl Entry {
         let mut bytes = DOMAIN.to_vec();
         bytes.extend_from_slice(&self.id.to_be_bytes());
         bytes.extend_from_slice(&self.at.0.to_be_bytes());
-        let texts = [
-            &self.actor,
-            &self.actor_kind,
-            &self.address,
-            &self.action,
-            &self.subject,
-            &self.outcome,
-            &self.detail,
-        ];
+        let texts =
+            [&self.actor, &self.actor_kind, &self.address, &self.action, &self.subject, &self.outcome, &self.detail];
         for text in texts {
             bytes.extend_from_slice(&u64::try_from(text.len()).unwrap_or(u64::MAX).to_be_bytes());
             bytes.extend_from_slice(text.as_bytes());

@@ -1,7 +1,7 @@
 //! What can be configured, and the checks that a value must pass.
 
 use crate::auth::Network;
-use everypath_config::{Invalid, Key, Schema, Sources};
+use everypath_config::{Invalid, Key, Schema, Sources, Values};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -131,7 +131,7 @@ impl Config {
             listen: values.get("server.listen"),
             http: values.get("server.http"),
             advertise: values.get("server.advertise"),
-            trusted_proxies: Vec::new(),
+            trusted_proxies: trusted_proxies(&mut values),
             tls_files: certificate.clone().zip(key.clone()),
             database: None,
             keep_samples: values.get("keep.samples"),
@@ -164,13 +164,6 @@ impl Config {
                 config
             }
         };
-        let proxies: Vec<String> = values.get("http.trusted_proxies");
-        let (proxies, faults): (Vec<_>, Vec<_>) =
-            proxies.iter().map(|text| text.parse().map_err(|why| format!("`{text}` {why}"))).partition(Result::is_ok);
-        for why in faults.into_iter().filter_map(Result::err) {
-            values.reject("http.trusted_proxies", why);
-        }
-        let config = Self { trusted_proxies: proxies.into_iter().flatten().collect(), ..config };
         if certificate.is_some() && key.is_none() {
             values.reject("tls.certificate", "a certificate needs its private key; set `tls.key` too");
         }
@@ -197,6 +190,19 @@ impl Config {
         }
         values.finish(config)
     }
+}
+
+/// Networks whose proxies are believed; what is none of them is rejected.
+fn trusted_proxies(values: &mut Values) -> Vec<Network> {
+    let texts: Vec<String> = values.get("http.trusted_proxies");
+    let mut networks = Vec::with_capacity(texts.len());
+    for text in texts {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(why) => values.reject("http.trusted_proxies", format!("`{text}` {why}")),
+        }
+    }
+    networks
 }
 
 /// Whether agents can use `url`: `https://host:port` or `https://host`, and nothing behind it.

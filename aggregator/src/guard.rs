@@ -150,6 +150,13 @@ impl Actor {
         }
     }
 
+    /// Whether it may make, change, invite or end an account of this role. A token with scopes would otherwise make itself an
+    /// administrator without any.
+    pub fn may_manage(&self, role: Role) -> bool {
+        self.may_give(role, &Scopes::default())
+            || (role < Role::Admin && self.known().is_some_and(|(_, own)| own > role))
+    }
+
     /// Whether it may hand on this role with these scopes: nobody gives more than it has.
     pub fn may_give(&self, role: Role, scopes: &Scopes) -> bool {
         match self {
@@ -195,7 +202,11 @@ mod tests {
 
     #[test]
     fn who_may_do_what_is_written_down_once() {
-        let token = |role, scopes: &[Scope]| Actor::Token { name: "t".into(), role, scopes: Scopes::new(scopes.iter().copied()) };
+        let token = |role, scopes: &[Scope]| Actor::Token {
+            name: "t".into(),
+            role,
+            scopes: Scopes::new(scopes.iter().copied()),
+        };
         let actors = [
             Actor::Anonymous,
             Actor::Joiner,
@@ -243,6 +254,8 @@ mod tests {
         assert!(!user(Role::Operator).may_give(Role::Admin, &read));
         assert!(!limited.may_give(Role::Viewer, &read) && !limited.may_give(Role::Viewer, &Scopes::default()));
         assert!(!Actor::Anonymous.may_give(Role::Viewer, &read));
+        assert!(user(Role::Admin).may_manage(Role::Admin) && !Actor::Anonymous.may_manage(Role::Viewer));
+        assert!(limited.may_manage(Role::Operator) && !limited.may_manage(Role::Admin));
     }
 
     #[test]

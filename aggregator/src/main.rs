@@ -12,7 +12,7 @@ use aggregator::tokens::{self, Wish};
 use aggregator::{api, audit, clock, seal, serve, telemetry, tls};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use command::{database, people};
+use command::{api_token, audit_log, database, user};
 use everypath_config::{Sources, Value as _};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -46,10 +46,10 @@ enum Command {
     Token(Token),
     /// Accounts of people.
     #[command(subcommand)]
-    User(people::User),
+    User(user::User),
     /// Tokens for programs that use the API.
     #[command(subcommand)]
-    ApiToken(people::ApiToken),
+    ApiToken(api_token::ApiToken),
     /// Compare what agents sent with what is stored, and look at who did what.
     #[command(subcommand)]
     Audit(Audit),
@@ -112,7 +112,7 @@ enum Audit {
     /// something is, 2 if that could not be found out.
     Streams(audit::Arguments),
     /// Print who did what, or check that nobody changed that.
-    Log(people::Log),
+    Log(audit_log::Log),
 }
 
 #[derive(Debug, Subcommand)]
@@ -170,10 +170,10 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(Token::Create { place, uses, expires, site, advertise }) => {
             create_token(&place, Wish { uses, life: clock::span(expires), site }, advertise).await
         }
-        Command::User(command) => print(&people::user(command).await?),
-        Command::ApiToken(command) => print(&people::api_token(command).await?),
+        Command::User(command) => print(&user::run(command).await?),
+        Command::ApiToken(command) => print(&api_token::run(command).await?),
         Command::Audit(Audit::Log(arguments)) => {
-            let (text, code) = people::log(&arguments).await?;
+            let (text, code) = audit_log::run(&arguments).await?;
             print(&text).map(|_| code)
         }
         Command::Audit(Audit::Streams(arguments)) => audit::run(&arguments).await,

@@ -1,8 +1,8 @@
 //! Every route, in one list. A route cannot be added without saying who may reach it and what is done there.
 
 use crate::api::{
-    self, ApiError, agents, api_tokens, audit, health, hello, ingest, join, join_tokens, live, matrix, openapi, password,
-    retention, series, session, users,
+    self, ApiError, agents, api_tokens, audit, health, hello, ingest, join, join_tokens, live, matrix, openapi,
+    password, retention, series, session, users,
 };
 use crate::app::Shared;
 use crate::auth::{self, Listener};
@@ -65,8 +65,8 @@ impl Routes {
 /// The list.
 fn routes(app: Shared, listener: Listener) -> Routes {
     use Action::{
-        ChangeOwnPassword, ChangeSettings, CreateJoinToken, Join, ManageApiTokens, ManageUsers, ReadAuditLog, ReadMatrix,
-        ReadPublic, RedeemInvitation, Report, UseSession,
+        ChangeOwnPassword, ChangeSettings, CreateJoinToken, Join, ManageApiTokens, ManageUsers, ReadAuditLog,
+        ReadMatrix, ReadPublic, RedeemInvitation, Report, UseSession,
     };
     let routes = Routes { app, router: Router::new(), list: Vec::new() }
         .add(Method::GET, "/healthz", Guard::Public, ReadPublic, health::healthz)
@@ -159,8 +159,7 @@ fn is_own_name(host: &str) -> bool {
 /// What every answer tells the browser: load nothing from elsewhere, show nothing inside another page, share nothing with pages
 /// of others, guess no types, tell nobody where one came from, and over TLS come back over TLS alone.
 async fn add_security_headers(listener: Listener, request: Request, next: Next) -> Response {
-    const POLICY: &str =
-        "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+    const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
     // A year. Not for names below this one, which are not ours to speak for.
     const TLS_ONLY: &str = "max-age=31536000";
     let mut response = next.run(request).await;

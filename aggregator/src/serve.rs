@@ -152,12 +152,8 @@ fn certificate_names(config: &Config) -> Vec<String> {
     names
 }
 
-/// Says where everything is, and at the first start how to get in.
-async fn welcome(
-    app: &App,
-    bound: &Bound,
-    admin: Option<(&'static str, Option<Invited>)>,
-) -> anyhow::Result<()> {
+/// Says where everything is, and until somebody has logged in as an administrator, how to.
+async fn welcome(app: &App, bound: &Bound, admin: Option<(&'static str, Option<Invited>)>) -> anyhow::Result<()> {
     let mut text =
         format!("Everypath aggregator, mesh {}\n\n  Dashboard   http://{}", app.mesh.id().short(), bound.http);
     for address in app.addresses() {
@@ -167,7 +163,15 @@ async fn welcome(
         let shown = match invited {
             Some(invited) => {
                 let until = rfc3339(whole_seconds(invited.expires_at));
-                format!("First login http://{}{} (choose a password there, until {until})", bound.http, invited.path())
+                let elsewhere = app.addresses().into_iter().next();
+                let elsewhere = elsewhere.map_or_else(String::new, |address| {
+                    format!("          or  {}{}\n", address.url.trim_end_matches('/'), invited.path())
+                });
+                format!(
+                    "First login http://{}{}\n{elsewhere}              (choose a password there, until {until})",
+                    bound.http,
+                    invited.path()
+                )
             }
             None => "Password    as given in EVERYPATH_ADMIN_PASSWORD".to_owned(),
         };
@@ -177,7 +181,7 @@ async fn welcome(
         let token = tokens::create(&app.store, &app.mesh, app.addresses(), wish, event).await;
         let token = token.context("while making the first join token")?;
         text.push_str(&format!(
-            "\n\n  Log in as   {name}\n  {shown}\n\n  A link and this token are not shown again. On each host (up to {uses}, until {}):\n\n  \
+            "\n\n  Log in as   {name}\n  {shown}\n\n  This token is not shown again. On each host (up to {uses}, until {}):\n\n  \
              mesh-agent join {} --data-dir DIR --name NAME --site SITE\n  \
              mesh-agent run --data-dir DIR",
             rfc3339(whole_seconds(token.expires)),

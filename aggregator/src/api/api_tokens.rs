@@ -1,6 +1,5 @@
 //! Tokens for programs.
 
-use super::users::is_valid_name;
 use super::{ApiError, JsonBody, Problem};
 use crate::app::Shared;
 use crate::auth::{self, Caller, TokenWish};
@@ -47,6 +46,10 @@ pub struct ApiToken {
 
 /// All API tokens.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"tokens": [{
+    "name": "grafana", "role": "viewer", "scopes": ["read"], "created_at": "2026-11-22T08:00:00Z", "created_by": "admin",
+    "expires_at": "2027-02-20T08:00:00Z", "last_used_at": null, "expired": false,
+}]}))]
 pub struct ApiTokens {
     /// By name.
     pub tokens: Vec<ApiToken>,
@@ -135,7 +138,7 @@ pub async fn create(
     authorize(&caller.actor, Action::ManageApiTokens, Resource::Mesh)?;
     let JsonBody(NewApiToken { name, role, scopes, expires_in_s }) = body?;
     let invalid = |detail: String| ApiError::invalid("invalid_api_token", detail);
-    if !is_valid_name(&name) {
+    if !auth::is_valid_name(&name) {
         return Err(invalid("`name` must be 1 to 64 letters, digits, '-', '_', '.', '@' or '+'.".to_owned()));
     }
     let role = Role::from_name(&role);
@@ -180,7 +183,10 @@ pub async fn delete(
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     authorize(&caller.actor, Action::ManageApiTokens, Resource::Mesh)?;
-    if !app.store.delete_api_token(&name, caller.event(&app, "api_token.delete", &name)).await? {
+    // What no token can be called is not asked for: a server takes not every text.
+    if !auth::is_valid_name(&name)
+        || !app.store.delete_api_token(&name, caller.event(&app, "api_token.delete", &name)).await?
+    {
         return Err(ApiError::unknown("unknown_api_token", "There is no API token of this name."));
     }
     app.rights.send_replace(());

@@ -48,9 +48,9 @@ pub struct AuditEntry {
     pub id: i64,
     /// When.
     pub at: String,
-    /// Name of the account or API token; empty for others.
+    /// Name of the account or API token, or public key of the agent; empty for others.
     pub actor: String,
-    /// `user`, `token`, `host` (the command line), `program` (the aggregator itself) or `nobody` (not known).
+    /// `user`, `token`, `agent`, `host` (the command line), `program` (the aggregator itself) or `nobody` (not known).
     pub actor_kind: String,
     /// Where it asked from.
     pub address: String,
@@ -69,6 +69,11 @@ pub struct AuditEntry {
 
 /// A page of the log.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"next": null, "entries": [{
+    "id": 17, "at": "2026-11-23T00:00:00Z", "actor": "admin", "actor_kind": "user", "address": "192.0.2.10",
+    "action": "user.create", "subject": "ada", "outcome": "ok", "detail": {"role": "operator"},
+    "hash": "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+}]}))]
 pub struct AuditPage {
     /// Newest first.
     pub entries: Vec<AuditEntry>,
@@ -99,6 +104,10 @@ pub async fn list(
     authorize(&actor, Action::ReadAuditLog, Resource::Mesh)?;
     let invalid = |detail: String| ApiError::invalid("invalid_audit_query", detail);
     let Query(query) = query.map_err(|rejection| invalid(rejection.body_text()))?;
+    // No name has one, and a server refuses it in text.
+    if [&query.actor, &query.action].into_iter().flatten().any(|text| text.contains('\0')) {
+        return Err(invalid("`actor` and `action` are words without control characters.".to_owned()));
+    }
     let limit = query.limit.unwrap_or(LIMIT_USUAL);
     if !(1..=LIMIT_MAX).contains(&limit) {
         return Err(invalid(format!("`limit` must be from 1 to {LIMIT_MAX}.")));

@@ -1,5 +1,6 @@
 //! What is said when something cannot be done: problem details (RFC 9457) with a code that never changes.
 
+use crate::auth::Crowded;
 use crate::hub::Gone;
 use crate::store::StoreError;
 use axum::Json;
@@ -185,6 +186,12 @@ impl From<StoreError> for ApiError {
             | StoreError::Unfit(_)
             | StoreError::Damaged(_) => Self::internal(&error.to_string()),
         }
+    }
+}
+
+impl From<Crowded> for ApiError {
+    fn from(_: Crowded) -> Self {
+        Self::busy()
     }
 }
 

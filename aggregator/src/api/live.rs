@@ -20,14 +20,15 @@ const CLIENTS_MAX: i64 = 512;
 /// A client that takes no frame for this long is gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
 /// How often it is looked whether a client may still watch; the same replica looks at once when it took a right away.
-const LOOK_EVERY: Duration = Duration::from_secs(15);
+/// With [`CLIENTS_MAX`] that is a hundred small reads a second.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
 /// Close code: whoever watches may not any more. Signing in again helps, connecting again does not.
 const ENDED: u16 = 4_401;
 /// Clients have nothing to say but "pong" and "close".
 const MESSAGE_BYTES_MAX: usize = 1_024;
 
 /// Frames of the live matrix, at most ten a second. `docs/reference/live-protocol.md` describes the bytes. When the session or
-/// token ends, or gets another role, the connection is closed with 4401 within 15 s.
+/// token ends, or gets another role, the connection is closed with 4401: at once by the replica that was told, by others within 5 s.
 ///
 /// # Errors
 /// 401 without a session or an API token, 403 from a page of another origin, 503 with too many clients.
@@ -37,7 +38,7 @@ const MESSAGE_BYTES_MAX: usize = 1_024;
     responses(
         (status = 101, description = "The connection is a WebSocket from here on; frames are binary."),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`forged_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forged_request`, or `not_allowed` for an API token without the scope `read`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`busy`", body = Problem, content_type = "application/problem+json"),
     ),
 )]

@@ -50,6 +50,7 @@ pub struct PasswordChange {
         (status = 401, description = "`invalid_invitation`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forged_request`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`too_many_attempts`; Retry-After says how long to wait.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`busy`; Retry-After says how long to wait.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn redeem(
@@ -71,7 +72,7 @@ pub async fn redeem(
         auth::check_password(name, &password).map_err(weak)?;
     }
     // Also for nobody, so that the answer takes as long.
-    let hashed = app.passwords.hash(password).await;
+    let hashed = app.passwords.hash(password).await?;
     let user = match &invited {
         Some(name) => app.store.user(name).await?,
         None => None,
@@ -86,7 +87,8 @@ pub async fn redeem(
         }
     }
     auth::log_refusal(&app, &site, event.outcome(Outcome::Wrong)).await?;
-    let detail = "This link is not good, or no longer: each works once and for 24 hours. Ask an administrator for another.";
+    let detail =
+        "This link is not good, or no longer: each works once and for 24 hours. Ask an administrator for another.";
     Err(ApiError::new(StatusCode::UNAUTHORIZED, "invalid_invitation", detail))
 }
 
@@ -103,6 +105,7 @@ pub async fn redeem(
         (status = 401, description = "`not_signed_in` or `wrong_credentials`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`not_allowed` or `forged_request`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`too_many_attempts`; Retry-After says how long to wait.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`busy`; Retry-After says how long to wait.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn change(
@@ -123,8 +126,8 @@ pub async fn change(
     // Whoever finds a screen unlocked guesses no better than at the login.
     limit(&app, name, &site, &event).await?;
     let stored = app.store.user(name).await?.and_then(|user| user.password);
-    if let (true, Some(stored)) = (app.passwords.verify(old, stored.clone()).await, stored) {
-        let hashed = app.passwords.hash(new).await;
+    if let (true, Some(stored)) = (app.passwords.verify(old, stored.clone()).await?, stored) {
+        let hashed = app.passwords.hash(new).await?;
         if app.store.set_password(name, stored, hashed, auth::hash(secret), event.clone()).await? {
             app.rights.send_replace(());
             return Ok(StatusCode::NO_CONTENT);

@@ -52,13 +52,14 @@ impl RetentionSetting {
 /// How long things are kept.
 ///
 /// # Errors
-/// 401 without a session or an API token.
+/// 401 without a session or an API token, 403 for a token without the scope `read`.
 #[utoipa::path(
     get, path = "/api/v1/settings/retention", operation_id = "retention_show", tag = "settings",
     security(("session" = []), ("api_token" = [])),
     responses(
         (status = 200, description = "What holds now.", body = RetentionSetting),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`: an API token without the scope `read`.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn show(State(app): State<Shared>, actor: Actor) -> Result<Json<RetentionSetting>, ApiError> {

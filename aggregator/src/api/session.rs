@@ -24,8 +24,6 @@ pub(super) const LIMITS: LoginLimits = LoginLimits {
     everywhere: 30,
     pause: Span::seconds(20),
 };
-/// No account has a longer name.
-const NAME_BYTES_MAX: usize = 64;
 
 /// What one logs in with.
 #[derive(Debug, Deserialize, ToSchema)]
@@ -82,7 +80,9 @@ impl<S: Send + Sync> FromRequestParts<S> for Origin {
     responses(
         (status = 200, description = "Logged in; the cookie is set.", body = Session),
         (status = 401, description = "`wrong_credentials`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forged_request`", body = Problem, content_type = "application/problem+json"),
         (status = 429, description = "`too_many_attempts`; Retry-After says how long to wait.", body = Problem, content_type = "application/problem+json"),
+        (status = 503, description = "`busy`; Retry-After says how long to wait.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn create(
@@ -97,7 +97,7 @@ pub async fn create(
     let JsonBody(Credentials { name, password }) = body?;
     let event = caller.event(&app, "session.create", "");
     let site = caller.client.site();
-    if name.len() > NAME_BYTES_MAX || password.len() > auth::PASSWORD_BYTES_MAX {
+    if !auth::is_valid_name(&name) || password.len() > auth::PASSWORD_BYTES_MAX {
         return Err(wrong_credentials(&app, &site, event).await?);
     }
     let user = app.store.user(&name).await?;
@@ -105,7 +105,7 @@ pub async fn create(
     let event = if user.is_some() { event.by_user(&name) } else { event };
     limit(&app, &name, &site, &event).await?;
     let stored = user.as_ref().filter(|user| user.disabled_at.is_none()).and_then(|user| user.password.clone());
-    let right = app.passwords.verify(password, stored.clone()).await;
+    let right = app.passwords.verify(password, stored.clone()).await?;
     let (Some(user), Some(stored)) = (user.filter(|_| right), stored) else {
         return Err(wrong_credentials(&app, &site, event).await?);
     };
@@ -177,17 +177,18 @@ pub async fn show(
     responses(
         (status = 204, description = "Logged out."),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forged_request`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn delete(
     State(app): State<Shared>,
-    actor: Actor,
+    caller: Caller,
     origin: Origin,
     headers: HeaderMap,
 ) -> Result<impl IntoResponse, ApiError> {
-    authorize(&actor, Action::UseSession, Resource::OwnSession)?;
+    authorize(&caller.actor, Action::UseSession, Resource::OwnSession)?;
     if let Some(secret) = auth::session_secret(&headers, origin.listener) {
-        app.store.delete_session(auth::hash(secret)).await?;
+        app.store.delete_session(auth::hash(secret), caller.event(&app, "session.delete", "")).await?;
         app.rights.send_replace(());
     }
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, auth::cookie(None, origin.listener))]))

@@ -40,6 +40,10 @@ pub struct User {
 
 /// All accounts.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"users": [{
+    "name": "ada", "role": "operator", "disabled": false, "has_password": true, "invited_until": null,
+    "created_at": "2026-11-22T08:00:00Z", "last_login_at": "2026-11-23T00:00:00Z",
+}]}))]
 pub struct Users {
     /// By name.
     pub users: Vec<User>,
@@ -126,11 +130,12 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<InvitationLink>), ApiError> {
     authorize(&caller.actor, Action::ManageUsers, Resource::Mesh)?;
     let JsonBody(NewUser { name, role }) = body?;
-    if !is_valid_name(&name) {
+    if !auth::is_valid_name(&name) {
         let detail = "`name` must be 1 to 64 letters, digits, '-', '_', '.', '@' or '+'.";
         return Err(ApiError::invalid("invalid_user", detail));
     }
     let role = role_of(&role)?;
+    may_manage(&caller, role)?;
     let (kept, given) = auth::invitation(app.now());
     let event = caller.event(&app, "user.create", &name).detail(&json!({"role": role.name()}));
     if !app.store.create_user(UserRow::new(name.clone(), role, app.now()), kept, event).await? {
@@ -169,6 +174,7 @@ pub async fn change(
     if role.is_none() && patch.disabled.is_none() {
         return Err(ApiError::invalid("invalid_user", "Send `role`, `disabled` or both."));
     }
+    may_manage(&caller, role_of_account(&app, &name).await?.max(role.unwrap_or(Role::Viewer)))?;
     let detail = json!({"role": role.map(Role::name), "disabled": patch.disabled});
     let event = caller.event(&app, "user.change", &name).detail(&detail);
     let change = UserChange { role, disabled: patch.disabled };
@@ -199,6 +205,7 @@ pub async fn delete(
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     authorize(&caller.actor, Action::ManageUsers, Resource::Mesh)?;
+    may_manage(&caller, role_of_account(&app, &name).await?)?;
     let event = caller.event(&app, "user.delete", &name);
     done(&app, app.store.delete_user(&name, event).await?)?;
     Ok(StatusCode::NO_CONTENT)
@@ -227,19 +234,25 @@ pub async fn invite(
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<InvitationLink>), ApiError> {
     authorize(&caller.actor, Action::ManageUsers, Resource::Mesh)?;
+    may_manage(&caller, role_of_account(&app, &name).await?)?;
     let (kept, given) = auth::invitation(app.now());
     let event = caller.event(&app, "user.invite", &name);
     done(&app, app.store.invite(&name, kept, event).await?)?;
     Ok((StatusCode::CREATED, Json(link(name, given))))
 }
 
-/// Whether an account may have this name: one that is easily typed and stands in a path.
-pub fn is_valid_name(name: &str) -> bool {
-    let is_usual = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@+".contains(&byte);
-    (1..=64).contains(&name.len()) && name.bytes().all(is_usual) && !name.bytes().all(|byte| byte == b'.')
+/// The role of an account that is to be changed.
+async fn role_of_account(app: &App, name: &str) -> Result<Role, ApiError> {
+    // What no account can be called is not asked for: a server takes not every text.
+    let user = if auth::is_valid_name(name) { app.store.user(name).await? } else { None };
+    user.map(|user| user.role).ok_or_else(unknown)
 }
 
-/// Only an administrator gets here, so any role is one that it may give.
+/// Whoever gets here may do everything, but a token with scopes only what it is for.
+fn may_manage(caller: &Caller, role: Role) -> Result<(), ApiError> {
+    if caller.actor.may_manage(role) { Ok(()) } else { Err(ApiError::not_allowed()) }
+}
+
 fn role_of(word: &str) -> Result<Role, ApiError> {
     Role::from_name(word)
         .ok_or_else(|| ApiError::invalid("invalid_user", "`role` must be `viewer`, `operator` or `admin`."))

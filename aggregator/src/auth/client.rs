@@ -91,7 +91,10 @@ impl Client {
 /// An address as proxies write it, with a port or without.
 fn read(hop: &str) -> Option<IpAddr> {
     let address = hop.parse().or_else(|_| hop.parse::<SocketAddr>().map(|address| address.ip()));
-    address.or_else(|_| hop.trim_start_matches('[').trim_end_matches(']').parse()).ok().map(|ip: IpAddr| ip.to_canonical())
+    address
+        .or_else(|_| hop.trim_start_matches('[').trim_end_matches(']').parse())
+        .ok()
+        .map(|ip: IpAddr| ip.to_canonical())
 }
 
 #[cfg(test)]

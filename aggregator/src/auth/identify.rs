@@ -140,11 +140,17 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
-/// Refuses a request that a page of another origin made. Programs send no origin; they hold no cookie either.
+/// Refuses a request that a page of another origin made. Programs send neither of these headers; they hold no cookie either.
 ///
 /// # Errors
 /// [`ApiError::forged`].
 pub fn require_same_origin(authority: Option<&str>, headers: &HeaderMap) -> Result<(), ApiError> {
+    // What the browser itself says, whatever a proxy made of the names. A WebSocket always has an origin, and browsers differ in
+    // what else they say of it.
+    let fetched = headers.get("sec-fetch-site").filter(|_| !headers.contains_key(header::UPGRADE));
+    if fetched.is_some_and(|site| site != "same-origin" && site != "none") {
+        return Err(ApiError::forged());
+    }
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let host = authority.or_else(|| headers.get(header::HOST)?.to_str().ok());
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
@@ -177,6 +183,9 @@ mod tests {
         assert!(!of("null", "a.example:8443"));
         assert!(!of("https://a.example", "a.example:8443"));
         assert!(require_same_origin(None, &headers(&[("host", "a")])).is_ok(), "a program sends no origin");
+        for (site, is_ours) in [("same-origin", true), ("none", true), ("same-site", false), ("cross-site", false)] {
+            assert_eq!(require_same_origin(None, &headers(&[("sec-fetch-site", site)])).is_ok(), is_ours, "{site}");
+        }
         assert!(
             require_same_origin(Some("a"), &headers(&[("origin", "https://a")])).is_ok(),
             "HTTP/2 names the host elsewhere"

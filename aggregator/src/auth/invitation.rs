@@ -37,8 +37,11 @@ pub fn invitation(now: UnixTime) -> (Invitation, Invited) {
     (Invitation { hash: hash(&secret), created_at: now, expires_at }, Invited { secret, expires_at })
 }
 
-/// Makes the first account if there is none: with the preset password, or with an invitation, which is returned inside. Returns
-/// its name.
+/// As long as nobody can log in as an administrator: gives the first account the preset password, or makes a link for it, which is
+/// returned inside. Returns its name.
+///
+/// Not "if there is no account": whoever made it may have died before somebody read the link, and may start anew. And each of
+/// several replicas shows a link of its own; the first that is used ends all of them.
 ///
 /// # Errors
 /// When the preset password is none, or the database fails.
@@ -46,16 +49,17 @@ pub async fn ensure_admin(
     app: &App,
     preset: Option<String>,
 ) -> anyhow::Result<Option<(&'static str, Option<Invited>)>> {
-    if app.store.has_users().await? {
+    if app.store.has_admin().await? {
         return Ok(None);
     }
     let now = app.now();
     let mut user = UserRow::new(FIRST_USER.to_owned(), Role::Admin, now);
-    let event = Event::by_program("user.create", FIRST_USER, now).detail(&json!({"role": Role::Admin.name()}));
+    let event = Event::by_program("user.first", FIRST_USER, now);
     let (kept, given) = match preset {
         Some(password) => {
-            password::check(FIRST_USER, &password).map_err(|why| anyhow::anyhow!("EVERYPATH_ADMIN_PASSWORD: {why}"))?;
-            user.password = Some(app.passwords.hash(password).await);
+            password::check(FIRST_USER, &password)
+                .map_err(|why| anyhow::anyhow!("EVERYPATH_ADMIN_PASSWORD cannot be used: {why}"))?;
+            user.password = Some(app.passwords.hash(password).await?);
             (None, None)
         }
         None => {
@@ -63,6 +67,7 @@ pub async fn ensure_admin(
             (Some(kept), Some(given))
         }
     };
-    let made = app.store.create_first_user(user, kept, event).await?;
+    let by = if given.is_some() { "link" } else { "preset password" };
+    let made = app.store.first_admin(user, kept, event.detail(&json!({"by": by}))).await?;
     Ok(made.then_some((FIRST_USER, given)))
 }

@@ -15,7 +15,10 @@ pub async fn log_refusal(app: &App, source: &str, event: Event) -> Result<(), St
     match app.flood.admit(source, app.clock.mono()) {
         Some(0) => app.store.log(event).await,
         Some(left_out) => app.store.log(event.detail(&json!({"left_out_before": left_out}))).await,
-        None => Ok(()),
+        None => {
+            app.metrics.audit_left_out.inc();
+            Ok(())
+        }
     }
 }
 

@@ -129,6 +129,12 @@ pub struct Sweep {
     pub invitations: UnixTime,
 }
 
+/// Sessions of one account; who begins another ends the one that was used least recently.
+pub(super) const SESSIONS_MAX: u32 = 100;
+/// Invitations to the first account: each process that starts makes one, and one that starts over and over must not fill the
+/// table.
+pub(super) const INVITATIONS_MAX: u32 = 16;
+
 /// Stands for every account in what counts the attempts of one address. No hash is empty.
 pub(super) const ANY_ACCOUNT: &str = "";
 

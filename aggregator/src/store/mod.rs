@@ -22,15 +22,13 @@ mod sqlite;
 mod squeeze;
 mod types;
 
+pub use account::{ApiToken, Changed, Invitation, LoginLimits, SessionRow, Sweep, UserChange, UserRow};
 pub use error::{IngestError, SeriesError, StoreError, UNKNOWN_TARGETS_MAX};
 pub use postgres::{PgOptions, PgStore};
 pub use sqlite::SqliteStore;
-pub use account::{
-    ApiToken, Changed, Invitation, LoginLimits, SessionRow, Sweep, UserChange, UserRow,
-};
 pub use types::{
-    AgentRow, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, Maintained, MatrixState,
-    Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows, StreamRows, Unsummed,
+    AgentRow, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, Maintained,
+    MatrixState, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows, StreamRows, Unsummed,
 };
 
 use crate::audit_log::Event;
@@ -145,12 +143,12 @@ impl Store {
     }
 
     /// Spends one use of a token and makes a member, both or neither. A key that is a member already gets its certificate
-    /// again and spends nothing.
+    /// again and spends nothing. `event` is logged of a new member.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, StoreError> {
-        each!(self, store => store.redeem(redemption).await)
+    pub async fn redeem(&self, redemption: Redemption, event: Event) -> Result<Redeemed, StoreError> {
+        each!(self, store => store.redeem(redemption, event).await)
     }
 
     /// What the matrix of now is made of: samples received since `since` are told again.

@@ -1,23 +1,22 @@
 //! Accounts, sessions and tokens. Whatever changes something takes the entry of the log that says so, and both happen or neither.
 
-use super::{
-    ApiToken, Changed, Invitation, LoginLimits, SessionRow, Store, StoreError, Sweep, UserChange, UserRow,
-};
+use super::{ApiToken, Changed, Invitation, LoginLimits, SessionRow, Store, StoreError, Sweep, UserChange, UserRow};
 use crate::audit_log::Event;
 use everypath_protocol::time::{Span, UnixTime};
 
 impl Store {
-    /// Makes the first account. Returns whether there was none.
+    /// Makes an account an administrator's, as long as nobody can log in as one: with an invitation beside those that it has, for
+    /// another process may have shown them to somebody; or with a password, which ends them. Returns whether it did.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn create_first_user(
+    pub async fn first_admin(
         &self,
         user: UserRow,
         invitation: Option<Invitation>,
         event: Event,
     ) -> Result<bool, StoreError> {
-        each!(self, store => store.create_user(user, invitation, true, event).await)
+        each!(self, store => store.first_admin(user, invitation, event).await)
     }
 
     /// Makes an account that somebody is invited to. Returns whether its name was free.
@@ -25,15 +24,15 @@ impl Store {
     /// # Errors
     /// [`StoreError`].
     pub async fn create_user(&self, user: UserRow, invitation: Invitation, event: Event) -> Result<bool, StoreError> {
-        each!(self, store => store.create_user(user, Some(invitation), false, event).await)
+        each!(self, store => store.create_user(user, invitation, event).await)
     }
 
-    /// Whether anybody has an account.
+    /// Whether somebody can log in as an administrator.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn has_users(&self) -> Result<bool, StoreError> {
-        each!(self, store => store.has_users().await)
+    pub async fn has_admin(&self) -> Result<bool, StoreError> {
+        each!(self, store => store.has_admin().await)
     }
 
     /// An account, disabled or not.
@@ -161,12 +160,12 @@ impl Store {
         each!(self, store => store.touch_session(hash, now).await)
     }
 
-    /// Ends a session.
+    /// Ends a session. Returns whether there was one.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn delete_session(&self, hash: [u8; 32]) -> Result<(), StoreError> {
-        each!(self, store => store.delete_session(hash).await)
+    pub async fn delete_session(&self, hash: [u8; 32], event: Event) -> Result<bool, StoreError> {
+        each!(self, store => store.delete_session(hash, event).await)
     }
 
     /// Deletes what no longer counts.

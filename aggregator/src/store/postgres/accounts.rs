@@ -6,15 +6,21 @@ use super::codes::Time;
 use super::failure::While;
 use super::log::append;
 use crate::audit_log::Event;
-use crate::store::account::{self, Changed, Invitation, SessionRow, UserChange, UserRow};
+use crate::store::account::{self, Changed, INVITATIONS_MAX, Invitation, SessionRow, UserChange, UserRow};
 use crate::store::error::StoreError;
 use everypath_protocol::time::UnixTime;
-use sqlx::postgres::PgRow;
+use sqlx::postgres::{PgArguments, PgRow};
+use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Executor as _, PgConnection, Postgres, Row as _, Transaction};
 
 const SELECT: &str = "select name, password, role, created_at, disabled_at, last_login_at, \
                       (select max(expires_at) from invitation where account = id and expires_at > $1) as invited_until \
                       from user_account";
+/// Somebody can log in who may do everything.
+const HAS_ADMIN: &str =
+    "exists (select 1 from user_account where role = 'admin' and disabled_at is null and password <> '')";
+
+type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
 impl PgStore {
     /// A transaction in which nobody else changes accounts.
@@ -24,39 +30,53 @@ impl PgStore {
         Ok(transaction)
     }
 
-    pub(in crate::store) async fn create_user(
+    pub(in crate::store) async fn first_admin(
         &self,
         user: UserRow,
         invitation: Option<Invitation>,
-        only_first: bool,
         event: Event,
     ) -> Result<bool, StoreError> {
-        const DOING: &str = "making an account";
+        const DOING: &str = "making the first administrator";
         let mut transaction = self.begin_alone(DOING).await?;
-        let insert = "insert into user_account (name, password, role, created_at) select $1, $2, $3, $4 \
-                      where not ($5 and exists (select 1 from user_account)) on conflict (name) do nothing";
-        let made = sqlx::query(insert)
-            .bind(&user.name)
-            .bind(user.password.unwrap_or_default())
-            .bind(user.role.name())
-            .bind(Time(user.created_at))
-            .bind(only_first)
-            .execute(&mut *transaction)
-            .await
-            .doing(DOING)?;
-        if made.rows_affected() == 0 {
+        let upsert = format!(
+            "insert into user_account as u (name, password, role, created_at) select $1, $2, $3, $4 where not {HAS_ADMIN} \
+             on conflict (name) do update set role = excluded.role, disabled_at = null, \
+             password = case excluded.password when '' then u.password else excluded.password end"
+        );
+        let made = insert(sqlx::query(AssertSqlSafe(upsert)), &user, &mut transaction).await.doing(DOING)?;
+        if !made {
             return Ok(false);
         }
-        if let Some(invitation) = invitation {
-            invite(&mut transaction, &user.name, invitation).await.doing(DOING)?;
+        match invitation {
+            Some(invitation) => invite(&mut transaction, &user.name, invitation, INVITATIONS_MAX).await.doing(DOING)?,
+            None => leave_invitations(&mut transaction, &user.name, 0).await.doing(DOING)?,
         }
         append(&mut transaction, event).await.doing(DOING)?;
         transaction.commit().await.doing(DOING).map(|()| true)
     }
 
-    pub(in crate::store) async fn has_users(&self) -> Result<bool, StoreError> {
-        let exists = sqlx::query_scalar("select exists (select 1 from user_account)");
-        exists.fetch_one(self.pool()).await.doing("looking for accounts")
+    pub(in crate::store) async fn create_user(
+        &self,
+        user: UserRow,
+        invitation: Invitation,
+        event: Event,
+    ) -> Result<bool, StoreError> {
+        const DOING: &str = "making an account";
+        let mut transaction = self.begin_alone(DOING).await?;
+        let statement = "insert into user_account (name, password, role, created_at) values ($1, $2, $3, $4) \
+                         on conflict (name) do nothing";
+        if !insert(sqlx::query(statement), &user, &mut transaction).await.doing(DOING)? {
+            return Ok(false);
+        }
+        invite(&mut transaction, &user.name, invitation, 1).await.doing(DOING)?;
+        append(&mut transaction, event).await.doing(DOING)?;
+        transaction.commit().await.doing(DOING).map(|()| true)
+    }
+
+    pub(in crate::store) async fn has_admin(&self) -> Result<bool, StoreError> {
+        let exists = format!("select {HAS_ADMIN}");
+        let exists = sqlx::query_scalar(AssertSqlSafe(exists));
+        exists.fetch_one(self.pool()).await.doing("looking for an administrator")
     }
 
     pub(in crate::store) async fn user(&self, name: &str) -> Result<Option<UserRow>, StoreError> {
@@ -116,7 +136,7 @@ impl PgStore {
             Some(false) => return Ok(Changed::Disabled),
             Some(true) => {}
         }
-        invite(&mut transaction, name, invitation).await.doing(DOING)?;
+        invite(&mut transaction, name, invitation, 1).await.doing(DOING)?;
         append(&mut transaction, event).await.doing(DOING)?;
         transaction.commit().await.doing(DOING).map(|()| Changed::Done)
     }
@@ -210,10 +230,24 @@ async fn apply(connection: &mut PgConnection, id: i32, change: UserChange, now: 
     sqlx::query(invitations).bind(id).execute(connection).await.map(drop)
 }
 
-/// An account has one invitation at a time.
-async fn invite(connection: &mut PgConnection, name: &str, invitation: Invitation) -> Result<(), sqlx::Error> {
-    let delete = "delete from invitation where account = (select id from user_account where name = $1)";
-    sqlx::query(delete).bind(name).execute(&mut *connection).await?;
+/// Whether `statement` made or changed an account.
+async fn insert(statement: PgQuery<'_>, user: &UserRow, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
+    let statement = statement
+        .bind(user.name.clone())
+        .bind(user.password.clone().unwrap_or_default())
+        .bind(user.role.name())
+        .bind(Time(user.created_at));
+    Ok(statement.execute(connection).await?.rows_affected() == 1)
+}
+
+/// Of the invitations that an account had, the newest stay, so that there are `invitations_max` with this one.
+async fn invite(
+    connection: &mut PgConnection,
+    name: &str,
+    invitation: Invitation,
+    invitations_max: u32,
+) -> Result<(), sqlx::Error> {
+    leave_invitations(connection, name, invitations_max.saturating_sub(1)).await?;
     let insert = "insert into invitation (hash, account, created_at, expires_at) \
                   select $1, id, $2, $3 from user_account where name = $4";
     sqlx::query(insert)
@@ -224,4 +258,11 @@ async fn invite(connection: &mut PgConnection, name: &str, invitation: Invitatio
         .execute(connection)
         .await
         .map(drop)
+}
+
+/// Ends all but the newest `count` invitations of an account.
+async fn leave_invitations(connection: &mut PgConnection, name: &str, count: u32) -> Result<(), sqlx::Error> {
+    let delete = "delete from invitation where hash in (select hash from invitation where account = \
+                  (select id from user_account where name = $1) order by created_at desc offset $2)";
+    sqlx::query(delete).bind(name).bind(i64::from(count)).execute(connection).await.map(drop)
 }

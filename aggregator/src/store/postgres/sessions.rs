@@ -5,7 +5,7 @@ use super::codes::Time;
 use super::failure::While;
 use super::log::append;
 use crate::audit_log::Event;
-use crate::store::account::{self, ANY_ACCOUNT, LoginLimits, SessionRow, Sweep, attempted};
+use crate::store::account::{self, ANY_ACCOUNT, LoginLimits, SESSIONS_MAX, SessionRow, Sweep, attempted};
 use crate::store::error::StoreError;
 use everypath_protocol::time::{Span, UnixTime};
 use sqlx::{PgConnection, Row as _};
@@ -99,9 +99,15 @@ impl PgStore {
         touched.map(drop).doing("noting that a session is in use")
     }
 
-    pub(in crate::store) async fn delete_session(&self, hash: [u8; 32]) -> Result<(), StoreError> {
+    pub(in crate::store) async fn delete_session(&self, hash: [u8; 32], event: Event) -> Result<bool, StoreError> {
+        const DOING: &str = "ending a session";
+        let mut transaction = self.pool().begin().await.doing(DOING)?;
         let delete = sqlx::query("delete from session where hash = $1").bind(hash.as_slice());
-        delete.execute(self.pool()).await.map(drop).doing("ending a session")
+        if delete.execute(&mut *transaction).await.doing(DOING)?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        append(&mut transaction, event).await.doing(DOING)?;
+        transaction.commit().await.doing(DOING).map(|()| true)
     }
 
     pub(in crate::store) async fn sweep_people(&self, before: Sweep) -> Result<(), StoreError> {
@@ -134,11 +140,9 @@ async fn pause(
     let account = attempted(name);
     let mut times = Vec::with_capacity(2);
     for behind in [limits.everywhere.saturating_sub(1), 0] {
-        let select = sqlx::query_scalar(
-            "select at from login_attempt where account = $1 order by at desc limit 1 offset $2",
-        );
-        let time: Option<Time> =
-            select.bind(&account).bind(i64::from(behind)).fetch_optional(&mut *connection).await?;
+        let select =
+            sqlx::query_scalar("select at from login_attempt where account = $1 order by at desc limit 1 offset $2");
+        let time: Option<Time> = select.bind(&account).bind(i64::from(behind)).fetch_optional(&mut *connection).await?;
         times.extend(time.map(|Time(time)| time));
     }
     Ok(account::pause(&times, now, limits))
@@ -162,12 +166,10 @@ pub(super) async fn begin(
     sqlx::query(newest).bind(ANY_ACCOUNT).bind(address).execute(&mut *connection).await?;
     let known = "insert into known_address (account, address, seen_at) values ($1, $2, $3) \
                  on conflict (account, address) do update set seen_at = excluded.seen_at";
-    sqlx::query(known)
-        .bind(account)
-        .bind(address)
-        .bind(Time(session.created_at))
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(known).bind(account).bind(address).bind(Time(session.created_at)).execute(&mut *connection).await?;
+    let oldest = "delete from session where hash in \
+                  (select hash from session where account = $1 order by seen_at desc offset $2)";
+    sqlx::query(oldest).bind(account).bind(i64::from(SESSIONS_MAX) - 1).execute(&mut *connection).await?;
     sqlx::query("insert into session (hash, account, created_at, seen_at) values ($1, $2, $3, $4)")
         .bind(session.hash.as_slice())
         .bind(account)

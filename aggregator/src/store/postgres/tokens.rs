@@ -16,7 +16,11 @@ const ATTEMPTS_MAX: u32 = 5;
 const DOING: &str = "redeeming a join token";
 
 impl PgStore {
-    pub(in crate::store) async fn create_join_token(&self, token: JoinTokenRow, event: Event) -> Result<(), StoreError> {
+    pub(in crate::store) async fn create_join_token(
+        &self,
+        token: JoinTokenRow,
+        event: Event,
+    ) -> Result<(), StoreError> {
         const DOING: &str = "keeping a join token";
         let mut transaction = self.pool().begin().await.doing(DOING)?;
         let insert = "insert into join_token (id, key, site, uses, uses_left, created_at, expires_at) \
@@ -51,7 +55,7 @@ impl PgStore {
         Ok(Some((TokenKey(key), row.try_get("site").doing(DOING)?)))
     }
 
-    pub(in crate::store) async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, StoreError> {
+    pub(in crate::store) async fn redeem(&self, redemption: Redemption, event: Event) -> Result<Redeemed, StoreError> {
         let mut connection = self.pool().acquire().await.doing(DOING)?;
         for _ in 0..ATTEMPTS_MAX {
             let select = "select certificate from agent where key = $1 and certificate is not null";
@@ -64,6 +68,7 @@ impl PgStore {
             let mut transaction = connection.begin().await.doing(DOING)?;
             match spend(&mut transaction, &redemption).await? {
                 Spent::Joined => {
+                    append(&mut transaction, event).await.doing(DOING)?;
                     transaction.commit().await.doing(DOING)?;
                     return Ok(Redeemed::Joined);
                 }

@@ -3,41 +3,43 @@
 use super::log::append;
 use super::{SqliteStore, While};
 use crate::audit_log::Event;
-use crate::store::account::{self, Changed, Invitation, SessionRow, UserChange, UserRow};
+use crate::store::account::{self, Changed, INVITATIONS_MAX, Invitation, SessionRow, UserChange, UserRow};
 use crate::store::error::StoreError;
 use everypath_protocol::time::UnixTime;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row as _, SqliteConnection};
+use sqlx::query::Query;
+use sqlx::sqlite::{SqliteArguments, SqliteRow};
+use sqlx::{Row as _, Sqlite, SqliteConnection};
+
+type SqliteQuery<'q> = Query<'q, Sqlite, SqliteArguments>;
 
 const SELECT: &str = "select name, password, role, created_at, disabled_at, last_login_at, \
                       (select max(expires_at) from invitation where account = id and expires_at > ?1) as invited_until \
                       from user_account";
+/// Somebody can log in who may do everything.
+const HAS_ADMIN: &str =
+    "exists (select 1 from user_account where role = 'admin' and disabled_at is null and password <> '')";
 
 impl SqliteStore {
-    pub(in crate::store) async fn create_user(
+    pub(in crate::store) async fn first_admin(
         &self,
         user: UserRow,
         invitation: Option<Invitation>,
-        only_first: bool,
         event: Event,
     ) -> Result<bool, StoreError> {
-        self.write("making an account", move |connection| {
+        self.write("making the first administrator", move |connection| {
             Box::pin(async move {
-                let insert = "insert into user_account (name, password, role, created_at) select ?1, ?2, ?3, ?4 \
-                              where not (?5 and exists (select 1 from user_account)) on conflict (name) do nothing";
-                let made = sqlx::query(insert)
-                    .bind(&user.name)
-                    .bind(user.password.unwrap_or_default())
-                    .bind(user.role.name())
-                    .bind(user.created_at.0)
-                    .bind(only_first)
-                    .execute(&mut *connection)
-                    .await?;
-                if made.rows_affected() == 0 {
+                let upsert = format!(
+                    "insert into user_account (name, password, role, created_at) select ?1, ?2, ?3, ?4 where not {HAS_ADMIN} \
+                     on conflict (name) do update set role = excluded.role, disabled_at = null, \
+                     password = case excluded.password when '' then password else excluded.password end"
+                );
+                let made = insert(sqlx::query(sqlx::AssertSqlSafe(upsert)), &user, connection).await?;
+                if !made {
                     return Ok(false);
                 }
-                if let Some(invitation) = invitation {
-                    invite(connection, &user.name, invitation).await?;
+                match invitation {
+                    Some(invitation) => invite(connection, &user.name, invitation, INVITATIONS_MAX).await?,
+                    None => leave_invitations(connection, &user.name, 0).await?,
                 }
                 append(connection, event).await.map(|()| true)
             })
@@ -45,9 +47,30 @@ impl SqliteStore {
         .await
     }
 
-    pub(in crate::store) async fn has_users(&self) -> Result<bool, StoreError> {
-        let exists = sqlx::query_scalar("select exists (select 1 from user_account)");
-        exists.fetch_one(&self.readers).await.doing("looking for accounts")
+    pub(in crate::store) async fn create_user(
+        &self,
+        user: UserRow,
+        invitation: Invitation,
+        event: Event,
+    ) -> Result<bool, StoreError> {
+        self.write("making an account", move |connection| {
+            Box::pin(async move {
+                let statement = "insert into user_account (name, password, role, created_at) values (?1, ?2, ?3, ?4) \
+                                 on conflict (name) do nothing";
+                if !insert(sqlx::query(statement), &user, connection).await? {
+                    return Ok(false);
+                }
+                invite(connection, &user.name, invitation, 1).await?;
+                append(connection, event).await.map(|()| true)
+            })
+        })
+        .await
+    }
+
+    pub(in crate::store) async fn has_admin(&self) -> Result<bool, StoreError> {
+        let select = format!("select {HAS_ADMIN}");
+        let exists = sqlx::query_scalar(sqlx::AssertSqlSafe(select));
+        exists.fetch_one(&self.readers).await.doing("looking for an administrator")
     }
 
     pub(in crate::store) async fn user(&self, name: &str) -> Result<Option<UserRow>, StoreError> {
@@ -108,7 +131,7 @@ impl SqliteStore {
                     Some(false) => return Ok(Changed::Disabled),
                     Some(true) => {}
                 }
-                invite(connection, &name, invitation).await?;
+                invite(connection, &name, invitation, 1).await?;
                 append(connection, event).await.map(|()| Changed::Done)
             })
         })
@@ -214,10 +237,28 @@ async fn apply(
     sqlx::query(invitations).bind(id).execute(connection).await.map(drop)
 }
 
-/// An account has one invitation at a time.
-async fn invite(connection: &mut SqliteConnection, name: &str, invitation: Invitation) -> Result<(), sqlx::Error> {
-    let delete = "delete from invitation where account = (select id from user_account where name = ?)";
-    sqlx::query(delete).bind(name).execute(&mut *connection).await?;
+/// Whether `statement` made or changed an account.
+async fn insert(
+    statement: SqliteQuery<'_>,
+    user: &UserRow,
+    connection: &mut SqliteConnection,
+) -> Result<bool, sqlx::Error> {
+    let statement = statement
+        .bind(user.name.clone())
+        .bind(user.password.clone().unwrap_or_default())
+        .bind(user.role.name())
+        .bind(user.created_at.0);
+    Ok(statement.execute(connection).await?.rows_affected() == 1)
+}
+
+/// Of the invitations that an account had, the newest stay, so that there are `invitations_max` with this one.
+async fn invite(
+    connection: &mut SqliteConnection,
+    name: &str,
+    invitation: Invitation,
+    invitations_max: u32,
+) -> Result<(), sqlx::Error> {
+    leave_invitations(connection, name, invitations_max.saturating_sub(1)).await?;
     let insert = "insert into invitation (hash, account, created_at, expires_at) \
                   select ?, id, ?, ? from user_account where name = ?";
     sqlx::query(insert)
@@ -228,4 +269,11 @@ async fn invite(connection: &mut SqliteConnection, name: &str, invitation: Invit
         .execute(connection)
         .await
         .map(drop)
+}
+
+/// Ends all but the newest `count` invitations of an account.
+async fn leave_invitations(connection: &mut SqliteConnection, name: &str, count: u32) -> Result<(), sqlx::Error> {
+    let delete = "delete from invitation where hash in (select hash from invitation where account = \
+                  (select id from user_account where name = ?) order by created_at desc limit -1 offset ?)";
+    sqlx::query(delete).bind(name).bind(count).execute(connection).await.map(drop)
 }

@@ -11,10 +11,8 @@ const DOING: &str = "reading the audit log";
 
 impl SqliteStore {
     pub(in crate::store) async fn log(&self, event: Event) -> Result<(), StoreError> {
-        self.write("writing the audit log", move |connection| {
-            Box::pin(async move { append(connection, event).await })
-        })
-        .await
+        self.write("writing the audit log", move |connection| Box::pin(async move { append(connection, event).await }))
+            .await
     }
 
     pub(in crate::store) async fn log_entries(&self, query: Query) -> Result<Vec<Entry>, StoreError> {

@@ -3,7 +3,7 @@
 use super::log::append;
 use super::{SqliteStore, While};
 use crate::audit_log::Event;
-use crate::store::account::{self, ANY_ACCOUNT, LoginLimits, SessionRow, Sweep, attempted};
+use crate::store::account::{self, ANY_ACCOUNT, LoginLimits, SESSIONS_MAX, SessionRow, Sweep, attempted};
 use crate::store::error::StoreError;
 use everypath_protocol::time::{Span, UnixTime};
 use sqlx::{Row as _, SqliteConnection};
@@ -105,11 +105,14 @@ impl SqliteStore {
         .await
     }
 
-    pub(in crate::store) async fn delete_session(&self, hash: [u8; 32]) -> Result<(), StoreError> {
+    pub(in crate::store) async fn delete_session(&self, hash: [u8; 32], event: Event) -> Result<bool, StoreError> {
         self.write("ending a session", move |connection| {
             Box::pin(async move {
-                let delete = sqlx::query("delete from session where hash = ?");
-                delete.bind(hash.as_slice()).execute(connection).await.map(drop)
+                let delete = sqlx::query("delete from session where hash = ?").bind(hash.as_slice());
+                if delete.execute(&mut *connection).await?.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                append(connection, event).await.map(|()| true)
             })
         })
         .await
@@ -176,12 +179,10 @@ pub(super) async fn begin(
     sqlx::query(newest).bind(ANY_ACCOUNT).bind(address).execute(&mut *connection).await?;
     let known = "insert into known_address (account, address, seen_at) values (?, ?, ?) \
                  on conflict (account, address) do update set seen_at = excluded.seen_at";
-    sqlx::query(known)
-        .bind(account)
-        .bind(address)
-        .bind(session.created_at.0)
-        .execute(&mut *connection)
-        .await?;
+    sqlx::query(known).bind(account).bind(address).bind(session.created_at.0).execute(&mut *connection).await?;
+    let oldest = "delete from session where hash in \
+                  (select hash from session where account = ? order by seen_at desc limit -1 offset ?)";
+    sqlx::query(oldest).bind(account).bind(SESSIONS_MAX - 1).execute(&mut *connection).await?;
     sqlx::query("insert into session (hash, account, created_at, seen_at) values (?, ?, ?, ?)")
         .bind(session.hash.as_slice())
         .bind(account)
