@@ -27,17 +27,18 @@ alter table api_token add column expires_at integer;
 alter table api_token add column last_used_at integer;
 alter table api_token add column created_by text not null default '';
 
+-- Lengths in bytes, in words that older tools of SQLite know too.
 -- Who did what. Each row's hash covers the row and the hash before it, so that a row that was changed or taken out is found.
 create table audit_log (
     id         integer primary key,
     at         integer not null,
-    actor      text not null check (octet_length(actor) <= 64),
-    actor_kind text not null check (octet_length(actor_kind) <= 16),
-    address    text not null check (octet_length(address) <= 64),
-    action     text not null check (octet_length(action) <= 64),
-    subject    text not null check (octet_length(subject) <= 256),
-    outcome    text not null check (octet_length(outcome) <= 16),
-    detail     text not null check (octet_length(detail) <= 2048),
+    actor      text not null check (length(cast(actor as blob)) <= 64),
+    actor_kind text not null check (length(cast(actor_kind as blob)) <= 16),
+    address    text not null check (length(cast(address as blob)) <= 64),
+    action     text not null check (length(cast(action as blob)) <= 64),
+    subject    text not null check (length(cast(subject as blob)) <= 256),
+    outcome    text not null check (length(cast(outcome as blob)) <= 16),
+    detail     text not null check (length(cast(detail as blob)) <= 2048),
     previous   blob not null check (length(previous) = 32),
     hash       blob not null check (length(hash) = 32)
 ) strict;

@@ -13,8 +13,9 @@ fn role(word: &str) -> Result<Role, String> {
     Role::from_name(word).ok_or_else(|| "not viewer, operator or admin".to_owned())
 }
 
+/// Microseconds are of no use to a person.
 fn shown_time(time: Option<UnixTime>) -> String {
-    time.map_or_else(|| "never".to_owned(), rfc3339)
+    time.map_or_else(|| "never".to_owned(), |time| rfc3339(UnixTime(time.0 - time.0.rem_euclid(1_000_000))))
 }
 
 /// Columns as wide as their longest cell, two spaces between them.

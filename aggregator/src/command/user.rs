@@ -5,7 +5,7 @@ use super::{shown_time, table};
 use aggregator::addresses::Bound;
 use aggregator::audit_log::Event;
 use aggregator::auth;
-use aggregator::clock::{Clock, rfc3339};
+use aggregator::clock::Clock;
 use aggregator::guard::Role;
 use aggregator::place::{self, Place};
 use aggregator::store::{Changed, Store, UserChange, UserRow};
@@ -93,11 +93,17 @@ fn list(users: Vec<UserRow>) -> String {
     let rows = users.into_iter().map(|user| {
         let state = match (&user.disabled_at, &user.password, user.invited_until) {
             (Some(_), ..) => "disabled".to_owned(),
-            (None, _, Some(until)) => format!("invited until {}", rfc3339(until)),
+            (None, _, Some(until)) => format!("invited until {}", shown_time(Some(until))),
             (None, Some(_), None) => "active".to_owned(),
             (None, None, None) => "its link has ended".to_owned(),
         };
-        [user.name, user.role.name().to_owned(), state, shown_time(user.last_login_at), rfc3339(user.created_at)]
+        [
+            user.name,
+            user.role.name().to_owned(),
+            state,
+            shown_time(user.last_login_at),
+            shown_time(Some(user.created_at)),
+        ]
     });
     table(["name", "role", "state", "last login", "made"], rows)
 }
