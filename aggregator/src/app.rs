@@ -67,7 +67,7 @@ impl App {
         let metrics = Metrics::new();
         metrics.agents.set(i64::try_from(state.agents.len()).unwrap_or(i64::MAX));
         let hub = Hub::start(clock.clone(), state);
-        let passwords = Passwords::new();
+        let passwords = Passwords::new(metrics.passwords_refused.clone());
         Ok(Arc::new(Self {
             config,
             clock,

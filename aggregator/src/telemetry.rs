@@ -16,6 +16,8 @@ pub struct Metrics {
     pub joins: IntCounterVec,
     /// Logins, by what became of them.
     pub logins: IntCounterVec,
+    /// Passwords that were not checked, because too many waited.
+    pub passwords_refused: IntCounter,
     /// Refusals that are not in the audit log, because there were too many.
     pub audit_left_out: IntCounter,
     /// Clients of the live matrix.
@@ -63,6 +65,7 @@ impl Metrics {
             rows: counter("ingest_rows_total", "Rows stored."),
             joins: counters("joins_total", "Requests to join by what became of them.", "result"),
             logins: counters("logins_total", "Logins by what became of them.", "result"),
+            passwords_refused: counter("passwords_refused_total", "Passwords that too many were waiting before."),
             audit_left_out: counter("audit_left_out_total", "Refusals that were too many for the audit log."),
             live_clients: gauge("live_clients", "Clients of the live matrix."),
             live_resets: counter("live_resets_total", "Clients of the live matrix that were too slow."),

@@ -8,7 +8,10 @@ use crate::guard::{Action, Actor, Resource, authorize};
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::OpenApi as _;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Ref, RefOr};
 
 /// Everything under `/api/v1`.
 #[derive(Debug, utoipa::OpenApi)]
@@ -34,7 +37,7 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
         (name = "agents", description = "What agents ask. Requests carry their own signatures."),
         (name = "about", description = "The API itself."),
     ),
-    modifiers(&Schemes),
+    modifiers(&Schemes, &CommonRefusals),
 )]
 struct Description;
 
@@ -47,6 +50,34 @@ impl utoipa::Modify for Schemes {
         components.add_security_scheme("session", cookie);
         components.add_security_scheme("api_token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     }
+}
+
+/// What every route refuses alike, so that no route has to say it: a body in JSON that is none, is too large or too much, a database
+/// that is away.
+struct CommonRefusals;
+
+impl utoipa::Modify for CommonRefusals {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        for item in openapi.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                let takes_json = matches!(&operation.request_body, Some(RefOr::T(body)) if body.content.contains_key("application/json"));
+                let of_bodies =
+                    [("400", "`unreadable_json`"), ("413", "`body_too_large`"), ("415", "`unsupported_media_type`")];
+                let of_all = [("503", "`busy`; Retry-After says how long to wait.")];
+                let refusals = of_bodies.into_iter().filter(|_| takes_json);
+                let refusals = refusals.chain(of_all.into_iter().filter(|_| operation.security.is_some()));
+                for (status, description) in refusals {
+                    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(description));
+                }
+            }
+        }
+    }
+}
+
+fn problem(description: &str) -> RefOr<Response> {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build().into()
 }
 
 /// The document as JSON with line ends, as it is committed.

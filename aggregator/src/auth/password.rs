@@ -3,6 +3,7 @@
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
+use prometheus::IntCounter;
 use std::sync::Arc;
 use tokio::sync::Semaphore;
 
@@ -50,20 +51,16 @@ pub struct Passwords {
     desks: Arc<Semaphore>,
     /// What is checked when there is no such account, so that the answer takes as long.
     decoy: String,
-}
-
-impl Default for Passwords {
-    fn default() -> Self {
-        Self::new()
-    }
+    /// Counts whoever was sent away.
+    refused: IntCounter,
 }
 
 impl Passwords {
-    /// Ready to check.
-    pub fn new() -> Self {
+    /// Ready to check. Whoever is sent away is counted in `refused`.
+    pub fn new(refused: IntCounter) -> Self {
         let places = Arc::new(Semaphore::new(AT_ONCE_MAX + WAITING_MAX));
         let desks = Arc::new(Semaphore::new(AT_ONCE_MAX));
-        Self { places, desks, decoy: hash_now(&crate::random::secret_text()) }
+        Self { places, desks, decoy: hash_now(&crate::random::secret_text()), refused }
     }
 
     /// The PHC string of a password.
@@ -88,7 +85,10 @@ impl Passwords {
     }
 
     async fn limited<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Crowded> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| Crowded)?;
+        let place = self.places.clone().try_acquire_owned().map_err(|_| {
+            self.refused.inc();
+            Crowded
+        })?;
         let desk = self.desks.clone().acquire_owned().await.expect("the semaphore is never closed");
         let done = tokio::task::spawn_blocking(move || {
             // Given back when the work is done, not when somebody stops waiting for it: closed connections would let in more.
@@ -113,6 +113,10 @@ fn verify_now(password: &str, stored: &str) -> bool {
 mod tests {
     use super::*;
 
+    fn passwords() -> Passwords {
+        Passwords::new(IntCounter::new("refused", "for the test").expect("a valid name"))
+    }
+
     #[test]
     fn short_ones_long_ones_and_names_are_refused() {
         assert_eq!(check("admin", "éééééééééé"), Ok(()));
@@ -123,7 +127,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_password_is_known_by_its_hash_alone() {
-        let passwords = Passwords::new();
+        let passwords = passwords();
         let stored = passwords.hash("correct horse".to_owned()).await.expect("nobody else is here");
         assert!(stored.starts_with("$argon2id$"));
         let verify = async |password: &str, stored| passwords.verify(password.to_owned(), stored).await;
@@ -136,7 +140,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_crowd_is_sent_away_and_nobody_works_who_has_no_desk() {
-        let passwords = Passwords::new();
+        let passwords = passwords();
         let (go, wait) = std::sync::mpsc::channel::<()>();
         let wait = Arc::new(std::sync::Mutex::new(wait));
         let hold = || {
@@ -148,6 +152,7 @@ mod tests {
             assert!(futures::poll!(one).is_pending());
         }
         assert_eq!(passwords.hash("x".to_owned()).await, Err(Crowded));
+        assert_eq!(passwords.refused.get(), 1);
         // Who waits and goes away makes room; who works does not, until the work is done.
         drop(crowd);
         assert_eq!(passwords.places.available_permits(), WAITING_MAX);

@@ -258,6 +258,10 @@ impl Store {
         now: UnixTime,
         event: Option<Event>,
     ) -> Result<bool, StoreError> {
+        // It is nobody's version, and one more is no number.
+        if version == i64::MAX {
+            return Ok(false);
+        }
         each!(self, store => store.put_setting(name, value, version, now, event).await)
     }
 

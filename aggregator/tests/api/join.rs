@@ -2,6 +2,7 @@
 
 use crate::common::{T0, TestAgent};
 use crate::world::{Answer, World};
+use aggregator::audit_log::Query;
 use aggregator::guard::Role;
 use axum::http::Method;
 use everypath_protocol::codec;
@@ -60,6 +61,9 @@ async fn a_token_makes_a_member_that_can_prove_it_to_strangers() {
     let world = World::new().await;
     let token = token(&world, 1).await;
     let grant = granted(&world, &token, 1, "alpha-1").await;
+    let logged = world.app.store.log_entries(Query::newest(1)).await.expect("readable").remove(0);
+    assert_eq!((logged.action.as_str(), logged.subject.as_str()), ("agent.join", "alpha-1"));
+    assert_eq!((logged.actor_kind.as_str(), logged.actor), ("agent", world.agent(1).id().to_string()));
     assert_eq!(grant.aggregators, world.app.addresses());
     let credentials = grant.credentials;
     assert_eq!(mesh_of(&credentials.root), token.mesh);

@@ -138,7 +138,9 @@ pub(crate) async fn settings_have_versions(place: &Place) {
     assert_eq!(both.iter().filter(|done| matches!(done, Ok(true))).count(), 1, "{both:?}");
     let (_, newer) = store.setting("keep").await.expect("readable").expect("there");
     assert!(newer > version);
-    assert!(!put("{}", version).await.expect("answered"));
+    for other in [version, -1, i64::MIN, i64::MAX] {
+        assert!(!put("{}", other).await.expect("answered"));
+    }
     let logged = store.log_entries(Query::newest(9)).await.expect("readable");
     assert_eq!(logged.len(), 2, "what was done is logged, and what was refused is not");
     store.close().await;
