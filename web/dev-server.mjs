@@ -34,7 +34,8 @@ const COOKIE = 'everypath_session=fake';
 const PATCH = 1;
 const HEARTBEAT = 2;
 /** The same policy as the aggregator's, so that what breaks under it breaks here first. */
-const POLICY = "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+const POLICY =
+  "default-src 'self'; img-src 'self' data:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 const mesh = new FakeMesh(Number(options.agents));
 if (!options.healthy) mesh.breakSome();
@@ -77,6 +78,7 @@ const server = createServer(async (request, response) => {
   const key = `${request.method} ${pathname}`;
   if (!pathname.startsWith('/api/')) return file(pathname, response);
   if (key === 'POST /api/v1/session') return signIn(request, response);
+  if (key === 'POST /api/v1/invitations/redeem') return redeem(request, response);
   if (!isSignedIn(request))
     return problem(response, 401, 'not_signed_in', 'You are not signed in.');
   const route = ROUTES[key];
@@ -104,6 +106,17 @@ async function signIn(request, response) {
   }
   response.setHeader('Set-Cookie', `${COOKIE}; HttpOnly; SameSite=Lax; Path=/`);
   return json(response, 200, { name, role: 'admin' });
+}
+
+/** Any link is good whose secret does not begin with `x`. */
+async function redeem(request, response) {
+  let text = '';
+  for await (const chunk of request) text += chunk;
+  if (JSON.parse(text).secret.startsWith('x')) {
+    return problem(response, 401, 'invalid_invitation', 'This link is not good, or no longer.');
+  }
+  response.setHeader('Set-Cookie', `${COOKIE}; HttpOnly; SameSite=Lax; Path=/`);
+  return json(response, 200, { name: 'admin', role: 'admin' });
 }
 
 function isSignedIn(request) {

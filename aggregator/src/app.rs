@@ -1,6 +1,6 @@
 //! What every handler shares.
 
-use crate::auth::Passwords;
+use crate::auth::{Flood, Passwords};
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::hub::Hub;
@@ -12,6 +12,7 @@ use crate::telemetry::Metrics;
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::AggregatorAddress;
 use std::sync::{Arc, OnceLock};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 /// Samples received this long before a start are told to the matrix again: the minute that is folded, and the longest that
@@ -39,6 +40,10 @@ pub struct App {
     pub metrics: Metrics,
     /// Checks passwords.
     pub passwords: Passwords,
+    /// How much of the audit log strangers fill.
+    pub flood: Flood,
+    /// Changes when somebody may do less than before, so that open connections look again at once.
+    pub rights: watch::Sender<()>,
     /// Where agents reach this aggregator; known once the listeners are bound.
     pub addresses: OnceLock<Vec<AggregatorAddress>>,
     /// Cancelled when the process is asked to end; what is under way is finished, nothing new is begun.
@@ -62,7 +67,7 @@ impl App {
         let metrics = Metrics::new();
         metrics.agents.set(i64::try_from(state.agents.len()).unwrap_or(i64::MAX));
         let hub = Hub::start(clock.clone(), state);
-        let passwords = Passwords::new();
+        let passwords = Passwords::new(metrics.passwords_refused.clone());
         Ok(Arc::new(Self {
             config,
             clock,
@@ -73,6 +78,8 @@ impl App {
             replica,
             metrics,
             passwords,
+            flood: Flood::default(),
+            rights: watch::Sender::new(()),
             addresses: OnceLock::new(),
             draining: CancellationToken::new(),
         }))

@@ -1,8 +1,9 @@
 //! What can be configured, and the checks that a value must pass.
 
+use crate::auth::Network;
 use crate::seal::SealKey;
 use anyhow::Context as _;
-use everypath_config::{Invalid, Key, Schema, Sources};
+use everypath_config::{Invalid, Key, Schema, Sources, Values};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -31,6 +32,11 @@ pub const SCHEMA: Schema = Schema {
             name: "server.advertise",
             default: "",
             doc: "Addresses under which agents reach this aggregator, as a list of https://host:port. They go into join tokens.\nEmpty: https:// and an address of this host.",
+        },
+        Key {
+            name: "http.trusted_proxies",
+            default: "",
+            doc: "Networks of reverse proxies, as a list such as 10.0.0.0/8. Their X-Forwarded-For says where a request comes from,\nfor the limits of logins and for the audit log. Empty: the header is ignored.",
         },
         Key {
             name: "tls.certificate",
@@ -82,6 +88,8 @@ pub struct Config {
     pub http: SocketAddr,
     /// URLs in tokens; empty is "find out".
     pub advertise: Vec<String>,
+    /// Whose X-Forwarded-For is believed.
+    pub trusted_proxies: Vec<Network>,
     /// Certificate chain and private key.
     pub tls_files: Option<(PathBuf, PathBuf)>,
     /// PostgreSQL, if it is not SQLite.
@@ -137,6 +145,7 @@ impl Config {
             listen: values.get("server.listen"),
             http: values.get("server.http"),
             advertise: values.get("server.advertise"),
+            trusted_proxies: trusted_proxies(&mut values),
             tls_files: certificate.clone().zip(key.clone()),
             database: None,
             keep_samples: values.get("keep.samples"),
@@ -187,6 +196,19 @@ impl Config {
     }
 }
 
+/// Networks whose proxies are believed; what is none of them is rejected.
+fn trusted_proxies(values: &mut Values) -> Vec<Network> {
+    let texts: Vec<String> = values.get("http.trusted_proxies");
+    let mut networks = Vec::with_capacity(texts.len());
+    for text in texts {
+        match text.parse() {
+            Ok(network) => networks.push(network),
+            Err(why) => values.reject("http.trusted_proxies", format!("`{text}` {why}")),
+        }
+    }
+    networks
+}
+
 /// Whether agents can use `url`: `https://host:port` or `https://host`, and nothing behind it.
 ///
 /// # Errors
@@ -215,10 +237,12 @@ mod tests {
     fn everything_wrong_is_said_at_once() {
         let mut sources = Sources::default();
         sources.flag("server.http", "0.0.0.0:8080").flag("server.advertise", "http://a");
+        sources.flag("http.trusted_proxies", "10.0.0.0/40");
         sources.file("a.toml", "[tls]\nkey = \"k\"\n[keep]\nsamples = \"1m\"\n[ingest]\nsync_intervall = \"1s\"");
-        let errors = Config::load(&sources).expect_err("five things are wrong").to_string();
+        let errors = Config::load(&sources).expect_err("six things are wrong").to_string();
         for part in [
-            "5 errors",
+            "6 errors",
+            "`10.0.0.0/40` is no network",
             "--http: 0.0.0.0:8080 is not a loopback address",
             "`http://a` must begin with https://",
             "a.toml:2: a private key needs its certificate",

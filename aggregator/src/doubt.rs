@@ -86,7 +86,7 @@ impl Doubts {
         if kept.is_none_or(is_news) {
             let text = serde_json::to_string(&mark).map_err(damaged)?;
             // If another replica noted something meanwhile, the next look sees it.
-            store.put_setting(SETTING, text, version, now).await?;
+            store.put_setting(SETTING, text, version, now, None).await?;
         }
         Ok(why)
     }

@@ -1,6 +1,7 @@
 //! Who may do what. Every route names its [`Guard`]; every handler asks [`authorize`] once.
 
 use crate::api::ApiError;
+use crate::scope::{Scope, Scopes};
 use everypath_protocol::id::AgentId;
 
 /// What a caller must show to reach a handler.
@@ -23,16 +24,54 @@ pub enum Action {
     ReadPublic,
     /// Begin, look at or end a session.
     UseSession,
-    /// Look at agents and the matrix.
+    /// Choose a password with the secret of an invitation.
+    RedeemInvitation,
+    /// Choose another password for oneself.
+    ChangeOwnPassword,
+    /// Look at agents, the matrix and settings.
     ReadMatrix,
     /// Make join tokens.
     CreateJoinToken,
     /// Change what holds for everybody.
     ChangeSettings,
+    /// See and change accounts, and invite people.
+    ManageUsers,
+    /// See, make and delete API tokens.
+    ManageApiTokens,
+    /// See who did what.
+    ReadAuditLog,
     /// Become a member.
     Join,
     /// Send results and learn of others.
     Report,
+}
+
+/// What somebody must be for an action.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Need {
+    Nothing,
+    /// Logged in as oneself: a token has no password.
+    Person,
+    /// At least this role, and for a token also this scope.
+    Rights(Role, Scope),
+    Joiner,
+    /// The agent that is spoken of.
+    ThatAgent,
+}
+
+impl Action {
+    const fn need(self) -> Need {
+        match self {
+            Self::ReadPublic | Self::UseSession | Self::RedeemInvitation => Need::Nothing,
+            Self::ChangeOwnPassword => Need::Person,
+            Self::ReadMatrix => Need::Rights(Role::Viewer, Scope::Read),
+            Self::CreateJoinToken => Need::Rights(Role::Admin, Scope::Join),
+            Self::ChangeSettings => Need::Rights(Role::Admin, Scope::Config),
+            Self::ManageUsers | Self::ManageApiTokens | Self::ReadAuditLog => Need::Rights(Role::Admin, Scope::People),
+            Self::Join => Need::Joiner,
+            Self::Report => Need::ThatAgent,
+        }
+    }
 }
 
 /// To what.
@@ -84,13 +123,48 @@ pub enum Actor {
     Joiner,
     /// A member.
     Agent(AgentId),
-    /// Somebody with an account, or a program with an API token.
+    /// Somebody with an account.
     User {
-        /// Of the account or the token.
+        /// Of the account.
         name: String,
         /// What it may do.
         role: Role,
     },
+    /// A program with an API token.
+    Token {
+        /// Of the token.
+        name: String,
+        /// What it may do.
+        role: Role,
+        /// And of that only this.
+        scopes: Scopes,
+    },
+}
+
+impl Actor {
+    /// Name and role, if it has them.
+    pub const fn known(&self) -> Option<(&String, Role)> {
+        match self {
+            Self::User { name, role } | Self::Token { name, role, .. } => Some((name, *role)),
+            Self::Anonymous | Self::Joiner | Self::Agent(_) => None,
+        }
+    }
+
+    /// Whether it may make, change, invite or end an account of this role. A token with scopes would otherwise make itself an
+    /// administrator without any.
+    pub fn may_manage(&self, role: Role) -> bool {
+        self.may_give(role, &Scopes::default())
+            || (role < Role::Admin && self.known().is_some_and(|(_, own)| own > role))
+    }
+
+    /// Whether it may hand on this role with these scopes: nobody gives more than it has.
+    pub fn may_give(&self, role: Role, scopes: &Scopes) -> bool {
+        match self {
+            Self::User { role: own, .. } => *own >= role,
+            Self::Token { role: own, scopes: limits, .. } => *own >= role && limits.include(scopes),
+            Self::Anonymous | Self::Joiner | Self::Agent(_) => false,
+        }
+    }
 }
 
 /// The one decision. Whoever is not allowed is told why, without a word about whether the thing exists.
@@ -98,24 +172,21 @@ pub enum Actor {
 /// # Errors
 /// 401 if the caller might be allowed after logging in, 403 if it is known and not allowed.
 pub fn authorize(actor: &Actor, action: Action, resource: Resource<'_>) -> Result<(), ApiError> {
-    let allowed = match (action, actor) {
-        (Action::ReadPublic | Action::UseSession, _) => true,
-        (Action::ReadMatrix, Actor::User { role, .. }) => *role >= Role::Viewer,
-        (Action::CreateJoinToken | Action::ChangeSettings, Actor::User { role, .. }) => *role >= Role::Admin,
-        (Action::Join, Actor::Joiner) => true,
+    let allowed = match (action.need(), actor) {
+        (Need::Nothing, _) | (Need::Person, Actor::User { .. }) | (Need::Joiner, Actor::Joiner) => true,
+        (Need::Rights(least, _), Actor::User { role, .. }) => *role >= least,
+        (Need::Rights(least, scope), Actor::Token { role, scopes, .. }) => *role >= least && scopes.allow(scope),
         // An agent speaks for itself alone.
-        (Action::Report, Actor::Agent(agent)) => resource == Resource::Agent(agent),
-        (
-            Action::ReadMatrix | Action::CreateJoinToken | Action::ChangeSettings,
-            Actor::Anonymous | Actor::Joiner | Actor::Agent(_),
-        )
-        | (Action::Join, Actor::Anonymous | Actor::Agent(_) | Actor::User { .. })
-        | (Action::Report, Actor::Anonymous | Actor::Joiner | Actor::User { .. }) => false,
+        (Need::ThatAgent, Actor::Agent(agent)) => resource == Resource::Agent(agent),
+        (Need::Person, Actor::Anonymous | Actor::Joiner | Actor::Agent(_) | Actor::Token { .. })
+        | (Need::Rights(..), Actor::Anonymous | Actor::Joiner | Actor::Agent(_))
+        | (Need::Joiner, Actor::Anonymous | Actor::Agent(_) | Actor::User { .. } | Actor::Token { .. })
+        | (Need::ThatAgent, Actor::Anonymous | Actor::Joiner | Actor::User { .. } | Actor::Token { .. }) => false,
     };
     match actor {
         _ if allowed => Ok(()),
         Actor::Anonymous => Err(ApiError::not_signed_in()),
-        Actor::Joiner | Actor::Agent(_) | Actor::User { .. } => Err(ApiError::not_allowed()),
+        Actor::Joiner | Actor::Agent(_) | Actor::User { .. } | Actor::Token { .. } => Err(ApiError::not_allowed()),
     }
 }
 
@@ -131,6 +202,11 @@ mod tests {
 
     #[test]
     fn who_may_do_what_is_written_down_once() {
+        let token = |role, scopes: &[Scope]| Actor::Token {
+            name: "t".into(),
+            role,
+            scopes: Scopes::new(scopes.iter().copied()),
+        };
         let actors = [
             Actor::Anonymous,
             Actor::Joiner,
@@ -138,19 +214,28 @@ mod tests {
             user(Role::Viewer),
             user(Role::Operator),
             user(Role::Admin),
+            token(Role::Admin, &[]),
+            token(Role::Admin, &[Scope::Read]),
+            token(Role::Viewer, &[Scope::People]),
         ];
+        // A letter for each of them: y for yes.
         let table = [
-            (Action::ReadPublic, Resource::Program, [true; 6]),
-            (Action::UseSession, Resource::OwnSession, [true; 6]),
-            (Action::ReadMatrix, Resource::Mesh, [false, false, false, true, true, true]),
-            (Action::CreateJoinToken, Resource::Mesh, [false, false, false, false, false, true]),
-            (Action::ChangeSettings, Resource::Mesh, [false, false, false, false, false, true]),
-            (Action::Join, Resource::Mesh, [false, true, false, false, false, false]),
-            (Action::Report, Resource::Agent(&AGENT), [false, false, true, false, false, false]),
+            (Action::ReadPublic, Resource::Program, "yyyyyyyyy"),
+            (Action::UseSession, Resource::OwnSession, "yyyyyyyyy"),
+            (Action::RedeemInvitation, Resource::OwnSession, "yyyyyyyyy"),
+            (Action::ChangeOwnPassword, Resource::OwnSession, "---yyy---"),
+            (Action::ReadMatrix, Resource::Mesh, "---yyyyy-"),
+            (Action::CreateJoinToken, Resource::Mesh, "-----yy--"),
+            (Action::ChangeSettings, Resource::Mesh, "-----yy--"),
+            (Action::ManageUsers, Resource::Mesh, "-----yy--"),
+            (Action::ManageApiTokens, Resource::Mesh, "-----yy--"),
+            (Action::ReadAuditLog, Resource::Mesh, "-----yy--"),
+            (Action::Join, Resource::Mesh, "-y-------"),
+            (Action::Report, Resource::Agent(&AGENT), "--y------"),
         ];
         for (action, resource, expected) in table {
-            for (actor, allowed) in actors.iter().zip(expected) {
-                assert_eq!(authorize(actor, action, resource).is_ok(), allowed, "{actor:?} {action:?}");
+            for (actor, allowed) in actors.iter().zip(expected.chars()) {
+                assert_eq!(authorize(actor, action, resource).is_ok(), allowed == 'y', "{actor:?} {action:?}");
             }
         }
     }
@@ -159,6 +244,18 @@ mod tests {
     fn an_agent_cannot_report_for_another() {
         let other = AgentId([2; 32]);
         assert!(authorize(&Actor::Agent(AGENT), Action::Report, Resource::Agent(&other)).is_err());
+    }
+
+    #[test]
+    fn nobody_gives_more_than_it_has() {
+        let read = Scopes::new([Scope::Read]);
+        let limited = Actor::Token { name: "t".into(), role: Role::Admin, scopes: Scopes::new([Scope::People]) };
+        assert!(user(Role::Admin).may_give(Role::Admin, &Scopes::default()));
+        assert!(!user(Role::Operator).may_give(Role::Admin, &read));
+        assert!(!limited.may_give(Role::Viewer, &read) && !limited.may_give(Role::Viewer, &Scopes::default()));
+        assert!(!Actor::Anonymous.may_give(Role::Viewer, &read));
+        assert!(user(Role::Admin).may_manage(Role::Admin) && !Actor::Anonymous.may_manage(Role::Viewer));
+        assert!(limited.may_manage(Role::Operator) && !limited.may_manage(Role::Admin));
     }
 
     #[test]

@@ -121,6 +121,5 @@ async fn sweep_people(app: &App) -> Result<(), StoreError> {
     if app.replica.lease().is_none() {
         return Ok(());
     }
-    let (seen_before, attempts_before) = auth::sweep_limits(app.now());
-    app.store.sweep_people(seen_before, attempts_before).await
+    app.store.sweep_people(auth::sweep_limits(app.now())).await
 }

@@ -4,14 +4,15 @@
 mod command;
 
 use aggregator::addresses::Bound;
+use aggregator::audit_log::Event;
 use aggregator::clock::Clock;
 use aggregator::config::{Config, SCHEMA, check_url};
 use aggregator::place::{self, Place};
 use aggregator::tokens::{self, Wish};
-use aggregator::{api, audit, auth, clock, seal, serve, telemetry, tls};
+use aggregator::{api, audit, clock, seal, serve, telemetry, tls};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use command::database;
+use command::{api_token, audit_log, database, user};
 use everypath_config::{Sources, Value as _};
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -43,10 +44,13 @@ enum Command {
     /// Join tokens.
     #[command(subcommand)]
     Token(Token),
+    /// Accounts of people.
+    #[command(subcommand)]
+    User(user::User),
     /// Tokens for programs that use the API.
     #[command(subcommand)]
-    ApiToken(ApiToken),
-    /// Compare what agents sent with what is stored.
+    ApiToken(api_token::ApiToken),
+    /// Compare what agents sent with what is stored, and look at who did what.
     #[command(subcommand)]
     Audit(Audit),
     /// Bring the schema of a database server up to date. `serve` does it too, unless the configuration says otherwise.
@@ -103,22 +107,12 @@ enum Token {
 }
 
 #[derive(Debug, Subcommand)]
-enum ApiToken {
-    /// Make an API token and print it alone.
-    Create {
-        #[command(flatten)]
-        place: Place,
-        /// What it is for.
-        #[arg(long)]
-        name: String,
-    },
-}
-
-#[derive(Debug, Subcommand)]
 enum Audit {
     /// Compare the agents' own accounts with the database, number by number. Ends with 0 if nothing is missing or twice, 1 if
     /// something is, 2 if that could not be found out.
     Streams(audit::Arguments),
+    /// Print who did what, or check that nobody changed that.
+    Log(audit_log::Log),
 }
 
 #[derive(Debug, Subcommand)]
@@ -176,11 +170,11 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Token(Token::Create { place, uses, expires, site, advertise }) => {
             create_token(&place, Wish { uses, life: clock::span(expires), site }, advertise).await
         }
-        Command::ApiToken(ApiToken::Create { place, name }) => {
-            let store = place::open(&place.read()?, false).await?;
-            let secret = auth::create_api_token(&store, &name, Clock::system().now()).await?;
-            store.close().await;
-            print(&format!("{secret}\n"))
+        Command::User(command) => print(&user::run(command).await?),
+        Command::ApiToken(command) => print(&api_token::run(command).await?),
+        Command::Audit(Audit::Log(arguments)) => {
+            let (text, code) = audit_log::run(&arguments).await?;
+            print(&text).map(|_| code)
         }
         Command::Audit(Audit::Streams(arguments)) => audit::run(&arguments).await,
         Command::Migrate(server) => print(&database::migrate(&server).await?),
@@ -227,7 +221,8 @@ async fn create_token(place: &Place, wish: Wish, advertise: Vec<String>) -> anyh
         Err(error) if advertise.is_empty() => return Err(error),
         Err(_) => advertise.into_iter().map(|url| everypath_protocol::token::AggregatorAddress { url, pin }).collect(),
     };
-    let token = tokens::create(&store, &mesh, aggregators, wish, Clock::system().now()).await?;
+    let event = Event::by_host("join_token.create", "", Clock::system().now());
+    let token = tokens::create(&store, &mesh, aggregators, wish, event).await?;
     store.close().await;
     print(&format!("{}\n", token.to_text()))
 }

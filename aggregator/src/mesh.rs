@@ -90,7 +90,7 @@ impl Mesh {
             ),
             Some(_) => {}
             // Only this process has the file.
-            None => drop(store.put_setting(SETTING, own, 0, UnixTime(0)).await?),
+            None => drop(store.put_setting(SETTING, own, 0, UnixTime(0), None).await?),
         }
         Ok(mesh)
     }

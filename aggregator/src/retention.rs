@@ -1,6 +1,7 @@
 //! What is kept for how long. A wall clock that is wrong makes everything look old: then rather nothing is deleted ([`Doubts`]).
 
 use crate::app::App;
+use crate::audit_log::Event;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::doubt::Doubts;
@@ -97,13 +98,14 @@ pub async fn current(store: &Store, config: &Config) -> Result<(Periods, i64), S
     }
 }
 
-/// Sets it, if nobody else did since `version`. Returns whether it was set.
+/// Sets it, if nobody else did since `version`, and logs it as `event`. Returns whether it was set.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn set(store: &Store, periods: &Periods, version: i64, now: UnixTime) -> Result<bool, StoreError> {
+pub async fn set(store: &Store, periods: &Periods, version: i64, event: Event) -> Result<bool, StoreError> {
     let text = serde_json::to_string(periods).map_err(|_| StoreError::Damaged("the setting `retention`"))?;
-    store.put_setting(SETTING, text, version, now).await
+    let detail = serde_json::to_value(periods).map_err(|_| StoreError::Damaged("the setting `retention`"))?;
+    store.put_setting(SETTING, text, version, event.at, Some(event.detail(&detail))).await
 }
 
 /// When old rows are dropped, from run to run.

@@ -1,7 +1,8 @@
 //! Every route, in one list. A route cannot be added without saying who may reach it and what is done there.
 
 use crate::api::{
-    self, ApiError, agents, health, hello, ingest, join, join_tokens, live, matrix, openapi, retention, series, session,
+    self, ApiError, agents, api_tokens, audit, health, hello, ingest, join, join_tokens, live, matrix, openapi,
+    password, retention, series, session, users,
 };
 use crate::app::Shared;
 use crate::auth::{self, Listener};
@@ -11,7 +12,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Extension, Request};
 use axum::handler::Handler;
 use axum::http::uri::Authority;
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodFilter, on};
@@ -63,7 +64,10 @@ impl Routes {
 
 /// The list.
 fn routes(app: Shared, listener: Listener) -> Routes {
-    use Action::{ChangeSettings, CreateJoinToken, Join, ReadMatrix, ReadPublic, Report, UseSession};
+    use Action::{
+        ChangeOwnPassword, ChangeSettings, CreateJoinToken, Join, ManageApiTokens, ManageUsers, ReadAuditLog,
+        ReadMatrix, ReadPublic, RedeemInvitation, Report, UseSession,
+    };
     let routes = Routes { app, router: Router::new(), list: Vec::new() }
         .add(Method::GET, "/healthz", Guard::Public, ReadPublic, health::healthz)
         .add(Method::GET, "/readyz", Guard::Public, ReadPublic, health::readyz)
@@ -71,6 +75,17 @@ fn routes(app: Shared, listener: Listener) -> Routes {
         .add(Method::POST, "/api/v1/session", Guard::Public, UseSession, session::create)
         .add(Method::GET, "/api/v1/session", Guard::Public, UseSession, session::show)
         .add(Method::DELETE, "/api/v1/session", Guard::User, UseSession, session::delete)
+        .add(Method::PUT, "/api/v1/session/password", Guard::User, ChangeOwnPassword, password::change)
+        .add(Method::POST, "/api/v1/invitations/redeem", Guard::Public, RedeemInvitation, password::redeem)
+        .add(Method::GET, "/api/v1/users", Guard::User, ManageUsers, users::list)
+        .add(Method::POST, "/api/v1/users", Guard::User, ManageUsers, users::create)
+        .add(Method::PATCH, "/api/v1/users/{name}", Guard::User, ManageUsers, users::change)
+        .add(Method::DELETE, "/api/v1/users/{name}", Guard::User, ManageUsers, users::delete)
+        .add(Method::POST, "/api/v1/users/{name}/invitation", Guard::User, ManageUsers, users::invite)
+        .add(Method::GET, "/api/v1/api-tokens", Guard::User, ManageApiTokens, api_tokens::list)
+        .add(Method::POST, "/api/v1/api-tokens", Guard::User, ManageApiTokens, api_tokens::create)
+        .add(Method::DELETE, "/api/v1/api-tokens/{name}", Guard::User, ManageApiTokens, api_tokens::delete)
+        .add(Method::GET, "/api/v1/audit", Guard::User, ReadAuditLog, audit::list)
         .add(Method::GET, "/api/v1/agents", Guard::User, ReadMatrix, agents::list)
         .add(Method::GET, "/api/v1/matrix", Guard::User, ReadMatrix, matrix::now)
         .add(Method::GET, "/api/v1/pairs/{source}/{target}/series", Guard::User, ReadMatrix, series::series)
@@ -110,7 +125,7 @@ pub fn build(app: Shared, listener: Listener) -> Router {
         .layer(DefaultBodyLimit::max(JSON_BYTES_MAX))
         .layer(TimeoutLayer::with_status_code(StatusCode::REQUEST_TIMEOUT, REQUEST_TIME_MAX))
         .layer(middleware::from_fn(api::render_problems))
-        .layer(middleware::from_fn(add_security_headers))
+        .layer(middleware::from_fn(move |request: Request, next: Next| add_security_headers(listener, request, next)))
         .layer(Extension(listener))
         .with_state(app)
 }
@@ -141,11 +156,12 @@ fn is_own_name(host: &str) -> bool {
     name.eq_ignore_ascii_case("localhost") || ip.is_ok_and(|ip| ip.is_loopback())
 }
 
-/// What every answer tells the browser: load nothing from elsewhere, show nothing inside another page, guess no types, tell
-/// nobody where one came from.
-async fn add_security_headers(request: Request, next: Next) -> Response {
-    const POLICY: &str =
-        "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+/// What every answer tells the browser: load nothing from elsewhere, show nothing inside another page, share nothing with pages
+/// of others, guess no types, tell nobody where one came from, and over TLS come back over TLS alone.
+async fn add_security_headers(listener: Listener, request: Request, next: Next) -> Response {
+    const POLICY: &str = "default-src 'self'; img-src 'self' data:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
+    // A year. Not for names below this one, which are not ours to speak for.
+    const TLS_ONLY: &str = "max-age=31536000";
     let mut response = next.run(request).await;
     let headers = response.headers_mut();
     for (name, value) in [
@@ -153,8 +169,13 @@ async fn add_security_headers(request: Request, next: Next) -> Response {
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::X_FRAME_OPTIONS, "DENY"),
         (header::REFERRER_POLICY, "no-referrer"),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
     ] {
         headers.insert(name, HeaderValue::from_static(value));
+    }
+    if listener == Listener::Tls {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static(TLS_ONLY));
     }
     // What the API answers is of now and for one reader.
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));

@@ -2,7 +2,8 @@
 
 use crate::addresses::{Bound, reachable};
 use crate::app::{App, Shared};
-use crate::auth::{self, Listener};
+use crate::audit_log::Event;
+use crate::auth::{self, Invited, Listener};
 use crate::clock::{Clock, rfc3339};
 use crate::config::{Config, Database};
 use crate::lock::DataLock;
@@ -82,11 +83,10 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
         std::future::pending::<()>().await;
     };
     // Before anybody is answered: whoever reads the addresses may log in at once.
-    let is_preset = preset_password.is_some();
     let admin = auth::ensure_admin(&app, preset_password).await.context("while making the first account")?;
     let welcome = async {
         bound.write(&data_dir)?;
-        welcome(&app, &bound, admin, is_preset).await
+        welcome(&app, &bound, admin).await
     };
     let mut jobs = jobs::start(&app, &stop);
     let serving = async {
@@ -154,26 +154,36 @@ fn certificate_names(config: &Config) -> Vec<String> {
     names
 }
 
-/// Says where everything is, and at the first start how to get in.
-async fn welcome(
-    app: &App,
-    bound: &Bound,
-    admin: Option<(&'static str, String)>,
-    is_preset: bool,
-) -> anyhow::Result<()> {
+/// Says where everything is, and until somebody has logged in as an administrator, how to.
+async fn welcome(app: &App, bound: &Bound, admin: Option<(&'static str, Option<Invited>)>) -> anyhow::Result<()> {
     let mut text =
         format!("Everypath aggregator, mesh {}\n\n  Dashboard   http://{}", app.mesh.id().short(), bound.http);
     for address in app.addresses() {
         text.push_str(&format!("\n  Agents      {}", address.url));
     }
-    if let Some((name, password)) = admin {
-        let shown = if is_preset { "as given in EVERYPATH_ADMIN_PASSWORD" } else { &password };
+    if let Some((name, invited)) = admin {
+        let shown = match invited {
+            Some(invited) => {
+                let until = rfc3339(whole_seconds(invited.expires_at));
+                let elsewhere = app.addresses().into_iter().next();
+                let elsewhere = elsewhere.map_or_else(String::new, |address| {
+                    format!("          or  {}{}\n", address.url.trim_end_matches('/'), invited.path())
+                });
+                format!(
+                    "First login http://{}{}\n{elsewhere}              (choose a password there, until {until})",
+                    bound.http,
+                    invited.path()
+                )
+            }
+            None => "Password    as given in EVERYPATH_ADMIN_PASSWORD".to_owned(),
+        };
         let (uses, life) = FIRST_TOKEN;
         let wish = Wish { uses, life, site: None };
-        let token = tokens::create(&app.store, &app.mesh, app.addresses(), wish, app.now()).await;
+        let event = Event::by_program("join_token.create", "", app.now());
+        let token = tokens::create(&app.store, &app.mesh, app.addresses(), wish, event).await;
         let token = token.context("while making the first join token")?;
         text.push_str(&format!(
-            "\n\n  Log in as   {name}\n  Password    {shown}\n\n  The password and this token are not shown again. On each host (up to {uses}, until {}):\n\n  \
+            "\n\n  Log in as   {name}\n  {shown}\n\n  This token is not shown again. On each host (up to {uses}, until {}):\n\n  \
              mesh-agent join {} --data-dir DIR --name NAME --site SITE\n  \
              mesh-agent run --data-dir DIR",
             rfc3339(whole_seconds(token.expires)),

@@ -16,6 +16,10 @@ pub struct Metrics {
     pub joins: IntCounterVec,
     /// Logins, by what became of them.
     pub logins: IntCounterVec,
+    /// Passwords that were not checked, because too many waited.
+    pub passwords_refused: IntCounter,
+    /// Refusals that are not in the audit log, because there were too many.
+    pub audit_left_out: IntCounter,
     /// Clients of the live matrix.
     pub live_clients: IntGauge,
     /// Times a client of the live matrix was too slow and had to fetch it again.
@@ -63,6 +67,8 @@ impl Metrics {
             rows: counter("ingest_rows_total", "Rows stored."),
             joins: counters("joins_total", "Requests to join by what became of them.", "result"),
             logins: counters("logins_total", "Logins by what became of them.", "result"),
+            passwords_refused: counter("passwords_refused_total", "Passwords that too many were waiting before."),
+            audit_left_out: counter("audit_left_out_total", "Refusals that were too many for the audit log."),
             live_clients: gauge("live_clients", "Clients of the live matrix."),
             live_resets: counter("live_resets_total", "Clients of the live matrix that were too slow."),
             agents: gauge("agents", "Members of the mesh."),

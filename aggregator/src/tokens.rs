@@ -1,10 +1,13 @@
 //! Making join tokens, for the API and for the command line.
 
+use crate::audit_log::Event;
+use crate::clock::rfc3339;
 use crate::mesh::Mesh;
 use crate::random;
 use crate::store::{JoinTokenRow, Store, StoreError};
-use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::time::Span;
 use everypath_protocol::token::{AggregatorAddress, JoinToken, TokenId, TokenSecret};
+use serde_json::json;
 
 /// Most agents that may join with one token.
 pub const USES_MAX: u32 = 10_000;
@@ -22,7 +25,7 @@ pub struct Wish {
     pub site: Option<String>,
 }
 
-/// Makes a token and keeps what is needed to check its proofs. The secret is in the returned value only.
+/// Makes a token, keeps what is needed to check its proofs, and logs that as `event`. The secret is in the returned value only.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -31,8 +34,9 @@ pub async fn create(
     mesh: &Mesh,
     mut aggregators: Vec<AggregatorAddress>,
     wish: Wish,
-    now: UnixTime,
+    event: Event,
 ) -> Result<JoinToken, StoreError> {
+    let now = event.at;
     aggregators.truncate(ADDRESSES_MAX);
     let token = JoinToken {
         mesh: mesh.id(),
@@ -52,6 +56,8 @@ pub async fn create(
         created_at: now,
         expires_at: token.expires,
     };
-    store.create_join_token(row).await?;
+    let detail = json!({"uses": row.uses, "site": &row.site, "expires_at": rfc3339(row.expires_at)});
+    let subject = everypath_protocol::id::hex(&row.id.0);
+    store.create_join_token(row, Event { subject, ..event.detail(&detail) }).await?;
     Ok(token)
 }

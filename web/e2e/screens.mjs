@@ -78,6 +78,17 @@ async function visit(colorScheme, size, shape) {
     if (/Content Security Policy/i.test(message.text())) faults.push(`${label}: ${message.text()}`);
   });
 
+  await page.goto(`${options.url}/welcome`);
+  await page.waitForSelector('[role=status]');
+  await look(page, `${label}-welcome-cut`);
+  await page.goto(`${options.url}/welcome#${'x'.repeat(43)}`);
+  await page.waitForSelector('#again');
+  await look(page, `${label}-welcome`);
+  for (const field of ['#password', '#again']) await page.fill(field, 'a password that is good');
+  await page.click('button[type=submit]');
+  await page.waitForSelector('[role=alert]');
+  await look(page, `${label}-welcome-refused`);
+
   await page.goto(`${options.url}/login`);
   await page.waitForSelector('#name');
   await look(page, `${label}-login`);

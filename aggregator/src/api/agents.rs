@@ -42,6 +42,10 @@ pub struct Agent {
 
 /// All members.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({"generation": 7, "agents": [{
+    "index": 0, "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29", "name": "alpha-1", "site": "alpha",
+    "addresses": ["10.83.1.11"], "version": "0.1.0", "last_seen_at": "2026-11-23T00:00:00Z", "joined_at": "2026-11-22T08:00:00Z",
+}]}))]
 pub struct Agents {
     /// Changes when the list does; the matrix has the same number.
     pub generation: u64,
@@ -52,13 +56,14 @@ pub struct Agents {
 /// All agents, in the order of the matrix.
 ///
 /// # Errors
-/// 401 without a session or an API token.
+/// 401 without a session or an API token, 403 for a token without the scope `read`.
 #[utoipa::path(
     get, path = "/api/v1/agents", operation_id = "agents_list", tag = "mesh",
     security(("session" = []), ("api_token" = [])),
     responses(
         (status = 200, description = "All agents.", body = Agents),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`: an API token without the scope `read`.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn list(State(app): State<Shared>, actor: Actor) -> Result<Json<Agents>, ApiError> {

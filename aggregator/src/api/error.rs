@@ -1,5 +1,6 @@
 //! What is said when something cannot be done: problem details (RFC 9457) with a code that never changes.
 
+use crate::auth::Crowded;
 use crate::hub::Gone;
 use crate::store::StoreError;
 use axum::Json;
@@ -82,6 +83,16 @@ impl ApiError {
         Self::new(StatusCode::FORBIDDEN, "forged_request", detail)
     }
 
+    /// What the request is about is not there.
+    pub fn unknown(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+
+    /// What is there stands in the way.
+    pub fn conflict(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::CONFLICT, code, detail)
+    }
+
     /// Something that the request says cannot be.
     pub fn invalid(code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
@@ -121,6 +132,11 @@ impl ApiError {
     /// Names the number that must come next.
     pub fn expected(self, seq: Seq) -> Self {
         Self { expected: Some(seq), ..self }
+    }
+
+    /// Whether somebody who is known asked for what it may not.
+    pub fn is_denial(&self) -> bool {
+        self.status == StatusCode::FORBIDDEN
     }
 
     /// The word for programs.
@@ -170,6 +186,12 @@ impl From<StoreError> for ApiError {
             | StoreError::Unfit(_)
             | StoreError::Damaged(_) => Self::internal(&error.to_string()),
         }
+    }
+}
+
+impl From<Crowded> for ApiError {
+    fn from(_: Crowded) -> Self {
+        Self::busy()
     }
 }
 

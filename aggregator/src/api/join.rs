@@ -2,6 +2,8 @@
 
 use super::{ApiError, Problem};
 use crate::app::{App, Shared};
+use crate::audit_log::Event;
+use crate::auth::{Caller, Client};
 use crate::guard::{Action, Actor, Resource, authorize};
 use crate::store::{Redeemed, Redemption};
 use axum::body::Bytes;
@@ -9,8 +11,10 @@ use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use everypath_protocol::codec;
+use everypath_protocol::id::hex;
 use everypath_protocol::join::{self, BYTES_MAX, JoinAnswer, JoinGrant, JoinRefusal, JoinRequest};
 use everypath_protocol::sign::{Ed25519, Signed};
+use serde_json::json;
 
 /// Member records that a new agent gets to start from.
 const MEMBERS_MAX: usize = 16;
@@ -38,12 +42,12 @@ const RETRY_AFTER_S: u64 = 5;
 )]
 pub async fn join(
     State(app): State<Shared>,
-    actor: Actor,
+    caller: Caller,
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, ApiError> {
-    authorize(&actor, Action::Join, Resource::Mesh)?;
-    let answer = redeem(&app, &body).await;
+    authorize(&caller.actor, Action::Join, Resource::Mesh)?;
+    let answer = redeem(&app, &caller.client, &body).await;
     let result = match &answer {
         JoinAnswer::Granted(_) => "granted",
         JoinAnswer::Refused(refusal) => refusal.code(),
@@ -72,14 +76,14 @@ fn respond(answer: &JoinAnswer, headers: &HeaderMap) -> Result<Response, ApiErro
     Ok(response)
 }
 
-async fn redeem(app: &App, body: &[u8]) -> JoinAnswer {
-    match try_redeem(app, body).await {
+async fn redeem(app: &App, client: &Client, body: &[u8]) -> JoinAnswer {
+    match try_redeem(app, client, body).await {
         Ok(grant) => JoinAnswer::Granted(grant),
         Err(refusal) => JoinAnswer::Refused(refusal),
     }
 }
 
-async fn try_redeem(app: &App, body: &[u8]) -> Result<JoinGrant, JoinRefusal> {
+async fn try_redeem(app: &App, client: &Client, body: &[u8]) -> Result<JoinGrant, JoinRefusal> {
     let later = |error: crate::store::StoreError| {
         tracing::error!(%error, "a request to join must be repeated");
         JoinRefusal::TryLater
@@ -94,8 +98,10 @@ async fn try_redeem(app: &App, body: &[u8]) -> Result<JoinGrant, JoinRefusal> {
     let site = site.unwrap_or(wished);
     let now = app.now();
     let certificate = app.mesh.certify(agent, name.clone(), site.clone(), now);
+    let event = Event::new(&Actor::Agent(agent), &client.address(), "agent.join", &name, now);
+    let event = event.detail(&json!({"site": &site, "join_token": hex(&token.0)}));
     let redemption = Redemption { token, agent, certificate: certificate.clone(), name, site, now };
-    let certificate = match app.store.redeem(redemption).await.map_err(later)? {
+    let certificate = match app.store.redeem(redemption, event).await.map_err(later)? {
         Redeemed::Joined => {
             app.refresh_agents().await.map_err(later)?;
             certificate

@@ -2,8 +2,9 @@
 
 use super::{ApiError, JsonBody, Problem};
 use crate::app::{App, Shared};
+use crate::auth::Caller;
 use crate::clock::rfc3339;
-use crate::guard::{Action, Actor, Resource, authorize};
+use crate::guard::{Action, Resource, authorize};
 use crate::tokens::{self, USES_MAX};
 use axum::Json;
 use axum::extract::State;
@@ -59,10 +60,10 @@ pub struct JoinToken {
 )]
 pub async fn create(
     State(app): State<Shared>,
-    actor: Actor,
+    caller: Caller,
     body: Result<JsonBody<JoinTokenRequest>, ApiError>,
 ) -> Result<(StatusCode, Json<JoinToken>), ApiError> {
-    authorize(&actor, Action::CreateJoinToken, Resource::Mesh)?;
+    authorize(&caller.actor, Action::CreateJoinToken, Resource::Mesh)?;
     let JsonBody(request) = body?;
     let invalid = |detail: String| ApiError::invalid("invalid_token_request", detail);
     if !(1..=USES_MAX).contains(&request.uses) {
@@ -74,12 +75,13 @@ pub async fn create(
     if request.site.as_deref().is_some_and(|site| !is_valid_name(site)) {
         return Err(invalid("`site` must be 1 to 64 letters, digits, '-', '_' or '.'.".to_owned()));
     }
-    Ok((StatusCode::CREATED, Json(make(&app, request).await?)))
+    Ok((StatusCode::CREATED, Json(make(&app, &caller, request).await?)))
 }
 
-async fn make(app: &App, request: JoinTokenRequest) -> Result<JoinToken, ApiError> {
+async fn make(app: &App, caller: &Caller, request: JoinTokenRequest) -> Result<JoinToken, ApiError> {
     let life = Span::seconds(request.expires_in_s);
+    let event = caller.event(app, "join_token.create", "");
     let wish = tokens::Wish { uses: request.uses, life, site: request.site };
-    let token = tokens::create(&app.store, &app.mesh, app.addresses(), wish, app.now()).await?;
+    let token = tokens::create(&app.store, &app.mesh, app.addresses(), wish, event).await?;
     Ok(JoinToken { token: token.to_text(), uses: request.uses, expires_at: rfc3339(token.expires) })
 }

@@ -1,24 +1,34 @@
 //! The matrix as it changes, over a WebSocket.
 
+use super::session::Origin;
 use super::{ApiError, Problem};
 use crate::app::Shared;
+use crate::auth::{self, Listener};
 use crate::guard::{Action, Actor, Resource, authorize};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
+use axum::http::HeaderMap;
 use axum::response::Response;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 use tokio::time::timeout;
 
 /// Clients at the same time; each holds a connection and what waits for it.
 const CLIENTS_MAX: i64 = 512;
 /// A client that takes no frame for this long is gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
+/// How often it is looked whether a client may still watch; the same replica looks at once when it took a right away.
+/// With [`CLIENTS_MAX`] that is a hundred small reads a second.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// Close code: whoever watches may not any more. Signing in again helps, connecting again does not.
+const ENDED: u16 = 4_401;
 /// Clients have nothing to say but "pong" and "close".
 const MESSAGE_BYTES_MAX: usize = 1_024;
 
-/// Frames of the live matrix, at most ten a second. `docs/reference/live-protocol.md` describes the bytes.
+/// Frames of the live matrix, at most ten a second. `docs/reference/live-protocol.md` describes the bytes. When the session or
+/// token ends, or gets another role, the connection is closed with 4401: at once by the replica that was told, by others within 5 s.
 ///
 /// # Errors
 /// 401 without a session or an API token, 403 from a page of another origin, 503 with too many clients.
@@ -28,31 +38,64 @@ const MESSAGE_BYTES_MAX: usize = 1_024;
     responses(
         (status = 101, description = "The connection is a WebSocket from here on; frames are binary."),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
-        (status = 403, description = "`forged_request`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`forged_request`, or `not_allowed` for an API token without the scope `read`", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`busy`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
-pub async fn live(State(app): State<Shared>, actor: Actor, upgrade: WebSocketUpgrade) -> Result<Response, ApiError> {
+pub async fn live(
+    State(app): State<Shared>,
+    actor: Actor,
+    origin: Origin,
+    headers: HeaderMap,
+    upgrade: WebSocketUpgrade,
+) -> Result<Response, ApiError> {
     authorize(&actor, Action::ReadMatrix, Resource::Mesh)?;
     if app.metrics.live_clients.get() >= CLIENTS_MAX {
         return Err(ApiError::busy());
     }
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
-    Ok(upgrade.on_upgrade(move |socket| serve(app, socket)))
+    let watcher = Watcher { rights: app.rights.subscribe(), actor, headers, listener: origin.listener };
+    Ok(upgrade.on_upgrade(move |socket| serve(app, watcher, socket)))
 }
 
-async fn serve(app: Shared, mut socket: WebSocket) {
+/// Who watches, and by what it was let in.
+struct Watcher {
+    actor: Actor,
+    headers: HeaderMap,
+    listener: Listener,
+    rights: watch::Receiver<()>,
+}
+
+impl Watcher {
+    /// Returns when it may not watch any more.
+    async fn ended(&mut self, app: &Shared) {
+        loop {
+            // Nobody can be told apart from "time is over" if the sender is gone, and it lives as long as the program.
+            let _ = timeout(LOOK_EVERY, self.rights.changed()).await;
+            match auth::whoami(app, &self.headers, self.listener).await {
+                Ok(Some(actor)) if actor == self.actor => {}
+                Ok(_) => return,
+                // Rather watched a little longer than thrown out while the database is away.
+                Err(error) => tracing::debug!(%error, "whether somebody may still watch is not known"),
+            }
+        }
+    }
+}
+
+async fn serve(app: Shared, watcher: Watcher, mut socket: WebSocket) {
     app.metrics.live_clients.inc();
-    send_frames(&app, &mut socket).await;
+    send_frames(&app, watcher, &mut socket).await;
     app.metrics.live_clients.dec();
 }
 
-/// Ends when the client leaves, stops taking frames, or the program ends.
-async fn send_frames(app: &Shared, socket: &mut WebSocket) {
+/// Ends when the client leaves, stops taking frames, may not watch any more, or the program ends.
+async fn send_frames(app: &Shared, mut watcher: Watcher, socket: &mut WebSocket) {
     let Ok((hello, mut frames)) = app.hub.join().await else { return };
     if !send(socket, hello).await {
         return;
     }
+    let ended = watcher.ended(app);
+    tokio::pin!(ended);
     loop {
         let frame = tokio::select! {
             frame = frames.recv() => frame,
@@ -62,10 +105,9 @@ async fn send_frames(app: &Shared, socket: &mut WebSocket) {
             },
             () = app.draining.cancelled() => {
                 // The page connects again at once, and finds another replica or this one restarted.
-                let reason = CloseFrame { code: close_code::RESTART, reason: "the aggregator ends".into() };
-                let _ = timeout(SEND_TIMEOUT, socket.send(Message::Close(Some(reason)))).await;
-                return;
+                return close(socket, close_code::RESTART, "the aggregator ends").await;
             }
+            () = &mut ended => return close(socket, ENDED, "the session has ended").await,
         };
         let frame = match frame {
             Ok(frame) => frame,
@@ -82,6 +124,12 @@ async fn send_frames(app: &Shared, socket: &mut WebSocket) {
             return;
         }
     }
+}
+
+async fn close(socket: &mut WebSocket, code: u16, reason: &'static str) {
+    let frame = CloseFrame { code, reason: reason.into() };
+    // The connection ends in any case.
+    let _ = timeout(SEND_TIMEOUT, socket.send(Message::Close(Some(frame)))).await;
 }
 
 async fn send(socket: &mut WebSocket, frame: Bytes) -> bool {

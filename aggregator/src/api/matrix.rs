@@ -16,6 +16,9 @@ use utoipa::ToSchema;
 
 /// An agent as the matrix names it.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "index": 0, "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29", "name": "alpha-1", "site": "alpha",
+}))]
 pub struct MatrixAgent {
     /// Row and column.
     pub index: u32,
@@ -65,6 +68,7 @@ impl utoipa::PartialSchema for StateName {
         utoipa::openapi::ObjectBuilder::new()
             .schema_type(utoipa::openapi::schema::Type::String)
             .enum_values(Some((0..=6).map(state_name)))
+            .examples([state_name(0)])
             .into()
     }
 }
@@ -73,6 +77,16 @@ impl ToSchema for StateName {}
 
 /// The whole matrix; only pairs that were ever measured.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "generation": 7, "sequence": 3_120, "at": "2026-11-23T00:00:01Z",
+    "agents": [
+        {"index": 0, "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29", "name": "alpha-1", "site": "alpha"},
+        {"index": 1, "id": "43a72e714401762df66b68c26dfbdf2682aaec9f2474eca4613e424a0fbafd3c", "name": "beta-1", "site": "beta"},
+    ],
+    "cells": [{
+        "source": 0, "target": 1, "state": "ok", "loss_permille": 0, "rtt_us": 412, "measured_at": "2026-11-23T00:00:00Z",
+    }],
+}))]
 pub struct Matrix {
     /// Changes when the list of agents does.
     pub generation: u64,
@@ -89,7 +103,7 @@ pub struct Matrix {
 /// The matrix of now: as packed bytes for `Accept: application/vnd.everypath.matrix`, else as JSON.
 ///
 /// # Errors
-/// 401 without a session or an API token.
+/// 401 without a session or an API token, 403 for a token without the scope `read`.
 #[utoipa::path(
     get, path = "/api/v1/matrix", operation_id = "matrix_now", tag = "mesh",
     security(("session" = []), ("api_token" = [])),
@@ -99,6 +113,7 @@ pub struct Matrix {
             (Vec<u8> = "application/vnd.everypath.matrix"),
         )),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`: an API token without the scope `read`.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn now(State(app): State<Shared>, actor: Actor, headers: HeaderMap) -> Result<Response, ApiError> {

@@ -1,11 +1,17 @@
 //! The description of the API, for programs that write clients.
 
-use super::{ApiError, agents, hello, ingest, join, join_tokens, live, matrix, retention, series, session};
+use super::{
+    ApiError, agents, api_tokens, audit, hello, ingest, join, join_tokens, live, matrix, password, retention, series,
+    session, users,
+};
 use crate::guard::{Action, Actor, Resource, authorize};
 use axum::http::header;
 use axum::response::IntoResponse;
 use utoipa::OpenApi as _;
+use utoipa::openapi::content::ContentBuilder;
+use utoipa::openapi::response::{Response, ResponseBuilder};
 use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Ref, RefOr};
 
 /// Everything under `/api/v1`.
 #[derive(Debug, utoipa::OpenApi)]
@@ -17,18 +23,21 @@ use utoipa::openapi::security::{ApiKey, ApiKeyValue, Http, HttpAuthScheme, Secur
                        With the cookie, requests that change something need the header `X-Everypath-Request: 1`.",
     ),
     paths(
-        session::create, session::show, session::delete, agents::list, matrix::now, live::live, join_tokens::create,
+        session::create, session::show, session::delete, password::redeem, password::change,
+        users::list, users::create, users::change, users::delete, users::invite,
+        api_tokens::list, api_tokens::create, api_tokens::delete, audit::list, agents::list, matrix::now, live::live, join_tokens::create,
         series::series, retention::show, retention::set,
         ingest::ingest, hello::hello, join::join, document,
     ),
     tags(
         (name = "session", description = "Logging in and out."),
         (name = "mesh", description = "What people and their programs ask."),
+        (name = "people", description = "Accounts, API tokens, and who did what."),
         (name = "settings", description = "What can be changed while the program runs."),
         (name = "agents", description = "What agents ask. Requests carry their own signatures."),
         (name = "about", description = "The API itself."),
     ),
-    modifiers(&Schemes),
+    modifiers(&Schemes, &CommonRefusals),
 )]
 struct Description;
 
@@ -41,6 +50,34 @@ impl utoipa::Modify for Schemes {
         components.add_security_scheme("session", cookie);
         components.add_security_scheme("api_token", SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer)));
     }
+}
+
+/// What every route refuses alike, so that no route has to say it: a body in JSON that is none, is too large or too much, a database
+/// that is away.
+struct CommonRefusals;
+
+impl utoipa::Modify for CommonRefusals {
+    fn modify(&self, openapi: &mut utoipa::openapi::OpenApi) {
+        for item in openapi.paths.paths.values_mut() {
+            let operations = [&mut item.get, &mut item.post, &mut item.put, &mut item.patch, &mut item.delete];
+            for operation in operations.into_iter().flatten() {
+                let takes_json = matches!(&operation.request_body, Some(RefOr::T(body)) if body.content.contains_key("application/json"));
+                let of_bodies =
+                    [("400", "`unreadable_json`"), ("413", "`body_too_large`"), ("415", "`unsupported_media_type`")];
+                let of_all = [("503", "`busy`; Retry-After says how long to wait.")];
+                let refusals = of_bodies.into_iter().filter(|_| takes_json);
+                let refusals = refusals.chain(of_all.into_iter().filter(|_| operation.security.is_some()));
+                for (status, description) in refusals {
+                    operation.responses.responses.entry(status.to_owned()).or_insert_with(|| problem(description));
+                }
+            }
+        }
+    }
+}
+
+fn problem(description: &str) -> RefOr<Response> {
+    let content = ContentBuilder::new().schema(Some(Ref::from_schema_name("Problem"))).build();
+    ResponseBuilder::new().description(description).content("application/problem+json", content).build().into()
 }
 
 /// The document as JSON with line ends, as it is committed.

@@ -2,6 +2,7 @@
 
 use super::{ApiError, JsonBody, Problem};
 use crate::app::Shared;
+use crate::auth::Caller;
 use crate::guard::{Action, Actor, Resource, authorize};
 use crate::retention::{self, Periods};
 use axum::Json;
@@ -51,13 +52,14 @@ impl RetentionSetting {
 /// How long things are kept.
 ///
 /// # Errors
-/// 401 without a session or an API token.
+/// 401 without a session or an API token, 403 for a token without the scope `read`.
 #[utoipa::path(
     get, path = "/api/v1/settings/retention", operation_id = "retention_show", tag = "settings",
     security(("session" = []), ("api_token" = [])),
     responses(
         (status = 200, description = "What holds now.", body = RetentionSetting),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`: an API token without the scope `read`.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn show(State(app): State<Shared>, actor: Actor) -> Result<Json<RetentionSetting>, ApiError> {
@@ -84,23 +86,21 @@ pub async fn show(State(app): State<Shared>, actor: Actor) -> Result<Json<Retent
 )]
 pub async fn set(
     State(app): State<Shared>,
-    actor: Actor,
+    caller: Caller,
     body: Result<JsonBody<RetentionSetting>, ApiError>,
 ) -> Result<Json<RetentionSetting>, ApiError> {
-    authorize(&actor, Action::ChangeSettings, Resource::Mesh)?;
+    authorize(&caller.actor, Action::ChangeSettings, Resource::Mesh)?;
     let JsonBody(wanted) = body.map_err(|error| error.hint("unreadable_json", ALL_FIELDS))?;
     let periods = wanted.periods();
     let faults = periods.faults();
     if !faults.is_empty() {
         return Err(ApiError::invalid("invalid_retention", faults.join(" ")));
     }
-    if !retention::set(&app.store, &periods, wanted.version, app.now()).await? {
+    let event = caller.event(&app, "setting.change", "retention");
+    if !retention::set(&app.store, &periods, wanted.version, event).await? {
         let detail =
             "Somebody changed it meanwhile. Read it again, and send your change with the version that you read.";
         return Err(ApiError::new(StatusCode::CONFLICT, "changed_meanwhile", detail));
-    }
-    if let Actor::User { name, .. } = &actor {
-        tracing::info!(by = name, ?periods, "how long things are kept was changed");
     }
     Ok(Json(RetentionSetting::new(periods, wanted.version + 1)))
 }

@@ -97,6 +97,17 @@ pub struct Point {
 
 /// A pair over time.
 #[derive(Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "source": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
+    "target": "43a72e714401762df66b68c26dfbdf2682aaec9f2474eca4613e424a0fbafd3c",
+    "kind": "icmp", "from": "2026-11-23T00:00:00Z", "to": "2026-11-23T01:00:00Z", "step_s": 60, "sources": ["minute"],
+    "points": [{
+        "at": "2026-11-23T00:00:00Z", "measured_s": 60.0, "down_s": 0.0, "unknown_s": 0.0, "sent": 12, "received": 12, "late": 0,
+        "lost": 0, "duplicated": 0, "not_measured": {"not_permitted": 0, "send_failed": 0, "overload": 0, "stalled": 0},
+        "loss_permille": 0, "rtt_min_us": 380, "rtt_mean_us": 412, "rtt_max_us": 780, "rtt_p50_us": 400, "rtt_p95_us": 736,
+        "rtt_p99_us": 736,
+    }],
+}))]
 pub struct Series {
     /// Public key of the agent that measures.
     pub source: String,
@@ -130,6 +141,7 @@ pub struct Series {
         (status = 200, description = "The series.", body = Series),
         (status = 400, description = "`invalid_range`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
+        (status = 403, description = "`not_allowed`: an API token without the scope `read`.", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`no_such_agent`", body = Problem, content_type = "application/problem+json"),
     ),
 )]

@@ -1,16 +1,18 @@
 //! From a request to an actor.
 
-use super::session;
+use super::client::Client;
+use super::{refusals, session, token};
 use crate::api::ApiError;
 use crate::app::{App, Shared};
+use crate::audit_log::Event;
 use crate::guard::{Actor, Guard};
 use crate::store::StoreError;
-use axum::extract::{ConnectInfo, FromRequestParts, Request};
+use axum::extract::{FromRequestParts, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, Method, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
-use std::net::SocketAddr;
+use std::convert::Infallible;
 
 /// A header that a page of another origin cannot send without being asked first.
 const REQUEST_HEADER: &str = "x-everypath-request";
@@ -24,20 +26,66 @@ pub enum Listener {
     Loopback,
 }
 
+impl Listener {
+    /// Of a request.
+    pub fn of(parts: &Parts) -> Self {
+        parts.extensions.get().copied().unwrap_or(Self::Tls)
+    }
+}
+
 /// Stands before a handler: finds out who asks, and turns away whom the route's guard does not let through.
 pub async fn guard(guard: Guard, app: Shared, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
+    let client = Client::of(&parts, &app.config.trusted_proxies);
+    let asked = format!("{} {}", parts.method, parts.uri.path());
     let actor = match guard {
-        Guard::User => match identify(&app, &parts).await {
-            Ok(actor) => actor,
-            Err(error) => return error.into_response(),
+        Guard::User => match whoami(&app, &parts.headers, Listener::of(&parts)).await {
+            Ok(Some(actor)) => match is_ours(&parts) {
+                Ok(()) => actor,
+                Err(error) => {
+                    refusals::log_denied(&app, &actor, &client, &asked).await;
+                    return error.into_response();
+                }
+            },
+            Ok(None) => return ApiError::not_signed_in().into_response(),
+            Err(error) => return ApiError::from(error).into_response(),
         },
         Guard::JoinToken => Actor::Joiner,
         // What these show is inside the request; a handler that wants a member checks the signature first.
         Guard::Public | Guard::Agent => Actor::Anonymous,
     };
-    parts.extensions.insert(actor);
-    next.run(Request::from_parts(parts, body)).await
+    parts.extensions.insert(actor.clone());
+    let response = next.run(Request::from_parts(parts, body)).await;
+    let is_denied = response.extensions().get::<ApiError>().is_some_and(ApiError::is_denial);
+    if is_denied && guard == Guard::User {
+        refusals::log_denied(&app, &actor, &client, &asked).await;
+    }
+    response
+}
+
+/// Who asks and from where, for the audit log.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    /// Who.
+    pub actor: Actor,
+    /// From where.
+    pub client: Client,
+}
+
+impl FromRequestParts<Shared> for Caller {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Shared) -> Result<Self, Infallible> {
+        let actor = parts.extensions.get().cloned().unwrap_or(Actor::Anonymous);
+        Ok(Self { actor, client: Client::of(parts, &app.config.trusted_proxies) })
+    }
+}
+
+impl Caller {
+    /// What is logged of something that was done now.
+    pub fn event(&self, app: &App, action: &'static str, subject: &str) -> Event {
+        Event::new(&self.actor, &self.client.address(), action, subject, app.now())
+    }
 }
 
 /// The actor that the guard found.
@@ -53,19 +101,19 @@ impl<S: Sync> FromRequestParts<S> for Actor {
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn whoami(app: &App, headers: &HeaderMap) -> Result<Option<Actor>, StoreError> {
-    match (bearer(headers), session_secret(headers)) {
-        (Some(secret), _) => session::by_api_token(app, secret).await,
+pub async fn whoami(app: &App, headers: &HeaderMap, listener: Listener) -> Result<Option<Actor>, StoreError> {
+    match (bearer(headers), session_secret(headers, listener)) {
+        (Some(secret), _) => token::by_api_token(app, secret).await,
         (None, Some(secret)) => session::by_session(app, secret).await,
         (None, None) => Ok(None),
     }
 }
 
-async fn identify(app: &App, parts: &Parts) -> Result<Actor, ApiError> {
+/// Whether a request with a cookie comes from our own page; one with a token does not need to.
+fn is_ours(parts: &Parts) -> Result<(), ApiError> {
     let headers = &parts.headers;
-    let actor = whoami(app, headers).await?.ok_or_else(ApiError::not_signed_in)?;
     if bearer(headers).is_some() {
-        return Ok(actor);
+        return Ok(());
     }
     // A browser sends the cookie with whatever any page makes it send, so what changes something needs proof that it was
     // our page. A WebSocket is a GET that other pages may open; its origin is checked too.
@@ -76,14 +124,14 @@ async fn identify(app: &App, parts: &Parts) -> Result<Actor, ApiError> {
     if !reads || headers.contains_key(header::UPGRADE) {
         require_same_origin(parts.uri.authority().map(axum::http::uri::Authority::as_str), headers)?;
     }
-    Ok(actor)
+    Ok(())
 }
 
 /// The secret of the caller's session.
-pub fn session_secret(headers: &HeaderMap) -> Option<&str> {
+pub fn session_secret(headers: &HeaderMap, listener: Listener) -> Option<&str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let mut pairs = cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    pairs.find(|(name, _)| *name == session::COOKIE).map(|(_, value)| value)
+    pairs.find(|(name, _)| *name == session::cookie_name(listener)).map(|(_, value)| value)
 }
 
 fn bearer(headers: &HeaderMap) -> Option<&str> {
@@ -92,23 +140,21 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| secret.trim())
 }
 
-/// Refuses a request that a page of another origin made. Programs send no origin; they hold no cookie either.
+/// Refuses a request that a page of another origin made. Programs send neither of these headers; they hold no cookie either.
 ///
 /// # Errors
 /// [`ApiError::forged`].
 pub fn require_same_origin(authority: Option<&str>, headers: &HeaderMap) -> Result<(), ApiError> {
+    // What the browser itself says, whatever a proxy made of the names. A WebSocket always has an origin, and browsers differ in
+    // what else they say of it.
+    let fetched = headers.get("sec-fetch-site").filter(|_| !headers.contains_key(header::UPGRADE));
+    if fetched.is_some_and(|site| site != "same-origin" && site != "none") {
+        return Err(ApiError::forged());
+    }
     let Some(origin) = headers.get(header::ORIGIN) else { return Ok(()) };
     let host = authority.or_else(|| headers.get(header::HOST)?.to_str().ok());
     let origin = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, host)| host);
     if origin.is_some() && origin == host { Ok(()) } else { Err(ApiError::forged()) }
-}
-
-/// Where a request comes from, for limits on attempts to log in.
-pub fn client_address(parts: &Parts) -> String {
-    parts
-        .extensions
-        .get::<ConnectInfo<SocketAddr>>()
-        .map_or_else(|| "unknown".to_owned(), |ConnectInfo(address)| address.ip().to_string())
 }
 
 #[cfg(test)]
@@ -121,10 +167,12 @@ mod tests {
 
     #[test]
     fn the_session_is_found_among_other_cookies() {
-        let many = headers(&[("cookie", "a=b; everypath_session=secret; c=d")]);
-        assert_eq!(session_secret(&many), Some("secret"));
-        assert_eq!(session_secret(&headers(&[("cookie", "xeverypath_session=1")])), None);
-        assert_eq!(session_secret(&headers(&[])), None);
+        let many = headers(&[("cookie", "a=b; everypath_session=secret; __Host-everypath_session=other; c=d")]);
+        assert_eq!(session_secret(&many, Listener::Loopback), Some("secret"));
+        assert_eq!(session_secret(&many, Listener::Tls), Some("other"), "a neighbour cannot have set this one");
+        let other = headers(&[("cookie", "xeverypath_session=1")]);
+        assert_eq!(session_secret(&other, Listener::Loopback), None);
+        assert_eq!(session_secret(&headers(&[]), Listener::Tls), None);
     }
 
     #[test]
@@ -135,6 +183,9 @@ mod tests {
         assert!(!of("null", "a.example:8443"));
         assert!(!of("https://a.example", "a.example:8443"));
         assert!(require_same_origin(None, &headers(&[("host", "a")])).is_ok(), "a program sends no origin");
+        for (site, is_ours) in [("same-origin", true), ("none", true), ("same-site", false), ("cross-site", false)] {
+            assert_eq!(require_same_origin(None, &headers(&[("sec-fetch-site", site)])).is_ok(), is_ours, "{site}");
+        }
         assert!(
             require_same_origin(Some("a"), &headers(&[("origin", "https://a")])).is_ok(),
             "HTTP/2 names the host elsewhere"

@@ -1,9 +1,21 @@
-//! Accounts, sessions, API tokens: how a request becomes an [`crate::guard::Actor`].
+//! Accounts, sessions, API tokens: how a request becomes an [`crate::guard::Actor`], and what of it is logged.
 
+mod client;
+mod flood;
 mod identify;
+mod invitation;
+mod name;
 mod password;
+mod refusals;
 mod session;
+mod token;
 
-pub use identify::{Listener, client_address, guard, require_same_origin, session_secret, whoami};
-pub use password::{BYTES_MAX as PASSWORD_BYTES_MAX, Passwords};
-pub use session::{COOKIE, create_api_token, create_session, ensure_admin, hash, sweep_limits};
+pub use client::{Client, Network};
+pub use flood::Flood;
+pub use identify::{Caller, Listener, guard, require_same_origin, session_secret, whoami};
+pub use invitation::{Invited, ensure_admin, invitation};
+pub use name::is_valid_name;
+pub use password::{BYTES_MAX as PASSWORD_BYTES_MAX, Crowded, Passwords, check as check_password};
+pub use refusals::log_refusal;
+pub use session::{COOKIE, cookie, hash, new_session, sweep_limits};
+pub use token::{Wish as TokenWish, create_api_token};

@@ -13,22 +13,25 @@ macro_rules! each {
     };
 }
 
+mod account;
 mod error;
+mod log;
 mod people;
 mod postgres;
 mod sqlite;
 mod squeeze;
 mod types;
 
+pub use account::{ApiToken, Changed, Invitation, LoginLimits, SessionRow, Sweep, UserChange, UserRow};
 pub use error::{IngestError, SeriesError, StoreError, UNKNOWN_TARGETS_MAX};
 pub use postgres::{PgOptions, PgStore};
 pub use sqlite::SqliteStore;
 pub use types::{
-    AgentRow, ApiToken, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, LoginLimits,
-    Maintained, MatrixState, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows, SessionRow,
-    StreamRows, Unsummed, UserRow,
+    AgentRow, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, Maintained,
+    MatrixState, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows, StreamRows, Unsummed,
 };
 
+use crate::audit_log::Event;
 use crate::lock::DataLock;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::{Span, UnixTime};
@@ -134,12 +137,12 @@ impl Store {
         each!(self, store => store.note_member(agent, now).await)
     }
 
-    /// Keeps a new join token.
+    /// Keeps a new join token, and logs it.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn create_join_token(&self, token: JoinTokenRow) -> Result<(), StoreError> {
-        each!(self, store => store.create_join_token(token).await)
+    pub async fn create_join_token(&self, token: JoinTokenRow, event: Event) -> Result<(), StoreError> {
+        each!(self, store => store.create_join_token(token, event).await)
     }
 
     /// The key and the site of a token, spent or not.
@@ -151,12 +154,12 @@ impl Store {
     }
 
     /// Spends one use of a token and makes a member, both or neither. A key that is a member already gets its certificate
-    /// again and spends nothing.
+    /// again and spends nothing. `event` is logged of a new member.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, StoreError> {
-        each!(self, store => store.redeem(redemption).await)
+    pub async fn redeem(&self, redemption: Redemption, event: Event) -> Result<Redeemed, StoreError> {
+        each!(self, store => store.redeem(redemption, event).await)
     }
 
     /// What the matrix of now is made of: samples received since `since` are told again.
@@ -253,7 +256,8 @@ impl Store {
         each!(self, store => store.setting(name).await)
     }
 
-    /// Keeps a setting (JSON) if its version is still `version` (0: there is none yet). Returns whether it was.
+    /// Keeps a setting (JSON) if its version is still `version` (0: there is none yet). Returns whether it was. What a
+    /// person changed is logged; what the program notes for itself is not.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -263,8 +267,13 @@ impl Store {
         value: String,
         version: i64,
         now: UnixTime,
+        event: Option<Event>,
     ) -> Result<bool, StoreError> {
-        each!(self, store => store.put_setting(name, value, version, now).await)
+        // It is nobody's version, and one more is no number.
+        if version == i64::MAX {
+            return Ok(false);
+        }
+        each!(self, store => store.put_setting(name, value, version, now, event).await)
     }
 
     /// Keeps bytes under a name unless there are some already; returns those that are there then. What all replicas must have

@@ -1,27 +1,41 @@
-//! Accounts, sessions and tokens.
+//! Accounts, sessions and tokens. Whatever changes something takes the entry of the log that says so, and both happen or neither.
 
-use super::{ApiToken, LoginLimits, SessionRow, Store, StoreError, UserRow};
-use crate::guard::Role;
+use super::{ApiToken, Changed, Invitation, LoginLimits, SessionRow, Store, StoreError, Sweep, UserChange, UserRow};
+use crate::audit_log::Event;
 use everypath_protocol::time::{Span, UnixTime};
 
 impl Store {
-    /// Makes the first account. Returns whether there was none.
+    /// Makes an account an administrator's, as long as nobody can log in as one: with an invitation beside those that it has, for
+    /// another process may have shown them to somebody; or with a password, which ends them. Returns whether it did.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn create_first_user(&self, user: UserRow, now: UnixTime) -> Result<bool, StoreError> {
-        each!(self, store => store.create_first_user(user, now).await)
+    pub async fn first_admin(
+        &self,
+        user: UserRow,
+        invitation: Option<Invitation>,
+        event: Event,
+    ) -> Result<bool, StoreError> {
+        each!(self, store => store.first_admin(user, invitation, event).await)
     }
 
-    /// Whether anybody has an account.
+    /// Makes an account that somebody is invited to. Returns whether its name was free.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn has_users(&self) -> Result<bool, StoreError> {
-        each!(self, store => store.has_users().await)
+    pub async fn create_user(&self, user: UserRow, invitation: Invitation, event: Event) -> Result<bool, StoreError> {
+        each!(self, store => store.create_user(user, invitation, event).await)
     }
 
-    /// An account.
+    /// Whether somebody can log in as an administrator.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn has_admin(&self) -> Result<bool, StoreError> {
+        each!(self, store => store.has_admin().await)
+    }
+
+    /// An account, disabled or not.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -29,8 +43,79 @@ impl Store {
         each!(self, store => store.user(name).await)
     }
 
-    /// Counts an attempt to log in. If there were as many as `limits` allow it is not counted, and the time until the oldest of
-    /// them no longer counts is returned.
+    /// All accounts by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn users(&self, now: UnixTime) -> Result<Vec<UserRow>, StoreError> {
+        each!(self, store => store.users(now).await)
+    }
+
+    /// Changes an account and ends its sessions.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn change_user(&self, name: &str, change: UserChange, event: Event) -> Result<Changed, StoreError> {
+        each!(self, store => store.change_user(name, Some(change), event).await)
+    }
+
+    /// Deletes an account with its sessions and invitations.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delete_user(&self, name: &str, event: Event) -> Result<Changed, StoreError> {
+        each!(self, store => store.change_user(name, None, event).await)
+    }
+
+    /// Lets whoever has the secret choose a password for an account; an invitation from before is no longer one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn invite(&self, name: &str, invitation: Invitation, event: Event) -> Result<Changed, StoreError> {
+        each!(self, store => store.invite(name, invitation, event).await)
+    }
+
+    /// Who is invited, if the invitation and the account are good at `now`.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn invited(&self, hash: [u8; 32], now: UnixTime) -> Result<Option<String>, StoreError> {
+        each!(self, store => store.invited(hash, now).await)
+    }
+
+    /// Sets the password, ends the sessions and invitations of the account and begins `session`. Returns whether the
+    /// invitation was still good: the first of two gets it.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn redeem_invitation(
+        &self,
+        hash: [u8; 32],
+        password: String,
+        session: SessionRow,
+        address: &str,
+        event: Event,
+    ) -> Result<bool, StoreError> {
+        each!(self, store => store.redeem_invitation(hash, password, session, address, event).await)
+    }
+
+    /// Sets the password, if it is still `old`, and ends all sessions of the account but `keep`. Returns whether it did.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn set_password(
+        &self,
+        name: &str,
+        old: String,
+        new: String,
+        keep: [u8; 32],
+        event: Event,
+    ) -> Result<bool, StoreError> {
+        each!(self, store => store.set_password(name, old, new, keep, event).await)
+    }
+
+    /// Counts an attempt to log in. If there were as many as `limits` allow it is not counted, and the time until one more is
+    /// allowed is returned.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -44,15 +129,22 @@ impl Store {
         each!(self, store => store.begin_login(account, address, now, limits).await)
     }
 
-    /// Forgets the attempts of an account from an address, and keeps a new session.
+    /// Forgets the attempts of an account from an address, and keeps a new session, if `password` is still the account's and
+    /// the account is not disabled. Returns whether it did.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn create_session(&self, session: SessionRow, address: &str) -> Result<(), StoreError> {
-        each!(self, store => store.create_session(session, address).await)
+    pub async fn create_session(
+        &self,
+        session: SessionRow,
+        password: String,
+        address: &str,
+        event: Event,
+    ) -> Result<bool, StoreError> {
+        each!(self, store => store.create_session(session, password, address, event).await)
     }
 
-    /// A session by the hash of its secret.
+    /// A session by the hash of its secret, unless the account is disabled.
     ///
     /// # Errors
     /// [`StoreError`].
@@ -68,35 +160,59 @@ impl Store {
         each!(self, store => store.touch_session(hash, now).await)
     }
 
-    /// Ends a session.
+    /// Ends a session. Returns whether there was one.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn delete_session(&self, hash: [u8; 32]) -> Result<(), StoreError> {
-        each!(self, store => store.delete_session(hash).await)
+    pub async fn delete_session(&self, hash: [u8; 32], event: Event) -> Result<bool, StoreError> {
+        each!(self, store => store.delete_session(hash, event).await)
     }
 
-    /// Deletes sessions and login attempts that no longer count.
+    /// Deletes what no longer counts.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn sweep_people(&self, seen_before: UnixTime, attempts_before: UnixTime) -> Result<(), StoreError> {
-        each!(self, store => store.sweep_people(seen_before, attempts_before).await)
+    pub async fn sweep_people(&self, before: Sweep) -> Result<(), StoreError> {
+        each!(self, store => store.sweep_people(before).await)
     }
 
-    /// Keeps an API token; one of the same name is replaced.
+    /// Keeps an API token. Returns whether it did: one of the same name stays, unless it is to be replaced.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn create_api_token(&self, token: ApiToken, now: UnixTime) -> Result<(), StoreError> {
-        each!(self, store => store.create_api_token(token, now).await)
+    pub async fn create_api_token(&self, token: ApiToken, replace: bool, event: Event) -> Result<bool, StoreError> {
+        each!(self, store => store.create_api_token(token, replace, event).await)
     }
 
-    /// Name and role of an API token by its hash.
+    /// An API token by its hash, ended or not.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn api_token(&self, hash: [u8; 32]) -> Result<Option<(String, Role)>, StoreError> {
+    pub async fn api_token(&self, hash: [u8; 32]) -> Result<Option<ApiToken>, StoreError> {
         each!(self, store => store.api_token(hash).await)
+    }
+
+    /// All API tokens by name.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn api_tokens(&self) -> Result<Vec<ApiToken>, StoreError> {
+        each!(self, store => store.api_tokens().await)
+    }
+
+    /// Notes that an API token is in use.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn touch_api_token(&self, hash: [u8; 32], now: UnixTime) -> Result<(), StoreError> {
+        each!(self, store => store.touch_api_token(hash, now).await)
+    }
+
+    /// Deletes an API token. Returns whether there was one.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn delete_api_token(&self, name: &str, event: Event) -> Result<bool, StoreError> {
+        each!(self, store => store.delete_api_token(name, event).await)
     }
 }

@@ -1,6 +1,5 @@
 //! What goes into the store and what comes out, without a word of SQL.
 
-use crate::guard::Role;
 use aggregator_core::matrix::SavedCell;
 use aggregator_core::rollup::Bucket;
 use aggregator_core::series::{Question, Source};
@@ -44,17 +43,6 @@ pub struct Ingested {
     pub duplicate: bool,
     /// The author was not known before.
     pub is_new_agent: bool,
-}
-
-/// How many attempts to log in there may be.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct LoginLimits {
-    /// Within which time.
-    pub period: Span,
-    /// To one account from one address.
-    pub per_account: u32,
-    /// To whatever accounts from one address; a login that succeeded is not counted.
-    pub per_address: u32,
 }
 
 /// One process on the database, drawn at random at its start.
@@ -298,41 +286,4 @@ pub struct StreamRows {
     pub tombstones: Vec<(Seq, Seq)>,
     /// First and last number and count of rows of every accepted block, ascending.
     pub blocks: Vec<(Seq, Seq, u64)>,
-}
-
-/// An account.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct UserRow {
-    /// What one logs in with.
-    pub name: String,
-    /// Hash of the password, a PHC string.
-    pub password: String,
-    /// What it may do.
-    pub role: Role,
-}
-
-/// A session.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct SessionRow {
-    /// SHA-256 of the secret in the cookie.
-    pub hash: [u8; 32],
-    /// Whose.
-    pub user: String,
-    /// What that account may do. Not used when a session is made.
-    pub role: Role,
-    /// When it began.
-    pub created_at: UnixTime,
-    /// When it was last used.
-    pub seen_at: UnixTime,
-}
-
-/// An API token.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct ApiToken {
-    /// SHA-256 of the secret.
-    pub hash: [u8; 32],
-    /// What it is for.
-    pub name: String,
-    /// What it may do.
-    pub role: Role,
 }

@@ -1,104 +1,13 @@
-//! Who gets where: every route, every kind of caller.
+//! Sessions, and what stands around them: names of the host, other sites' pages, errors. Who may do what is in `roles.rs`.
 
 use crate::world::{Answer, World};
 use aggregator::auth::{self, Listener};
-use aggregator::guard::{Action, Guard, Role};
-use aggregator::router;
+use aggregator::guard::Role;
 use axum::body::Body;
 use axum::http::Method;
 use everypath_protocol::time::Span;
 use sqlx::{Connection as _, SqliteConnection};
 use tower::ServiceExt as _;
-
-/// Every route there is, with its guard. A new route must be added here on purpose.
-const TABLE: &[(&str, &str, Guard, Action)] = &[
-    ("DELETE", "/api/v1/session", Guard::User, Action::UseSession),
-    ("GET", "/api/v1/agents", Guard::User, Action::ReadMatrix),
-    ("GET", "/api/v1/live", Guard::User, Action::ReadMatrix),
-    ("GET", "/api/v1/matrix", Guard::User, Action::ReadMatrix),
-    ("GET", "/api/v1/openapi.json", Guard::Public, Action::ReadPublic),
-    ("GET", "/api/v1/pairs/{source}/{target}/series", Guard::User, Action::ReadMatrix),
-    ("GET", "/api/v1/session", Guard::Public, Action::UseSession),
-    ("GET", "/api/v1/settings/retention", Guard::User, Action::ReadMatrix),
-    ("GET", "/healthz", Guard::Public, Action::ReadPublic),
-    ("GET", "/metrics", Guard::Public, Action::ReadPublic),
-    ("GET", "/readyz", Guard::Public, Action::ReadPublic),
-    ("POST", "/api/v1/hello", Guard::Agent, Action::Report),
-    ("POST", "/api/v1/ingest", Guard::Agent, Action::Report),
-    ("POST", "/api/v1/join", Guard::JoinToken, Action::Join),
-    ("POST", "/api/v1/join-tokens", Guard::User, Action::CreateJoinToken),
-    ("POST", "/api/v1/session", Guard::Public, Action::UseSession),
-    ("PUT", "/api/v1/settings/retention", Guard::User, Action::ChangeSettings),
-];
-
-#[tokio::test]
-async fn the_routes_are_those_of_the_table() {
-    let world = World::new().await;
-    let list = |listener| {
-        let mut list: Vec<_> = router::list(&world.app, listener)
-            .into_iter()
-            .map(|route| (route.method.to_string(), route.path, route.guard, route.action))
-            .collect();
-        list.sort_unstable_by(|one, other| (&one.0, one.1).cmp(&(&other.0, other.1)));
-        list
-    };
-    let table: Vec<_> =
-        TABLE.iter().map(|(method, path, guard, action)| ((*method).to_owned(), *path, *guard, *action)).collect();
-    assert_eq!(list(Listener::Loopback), table);
-    let without_metrics: Vec<_> = table.into_iter().filter(|route| route.1 != "/metrics").collect();
-    assert_eq!(list(Listener::Tls), without_metrics);
-}
-
-/// What each kind of caller gets at each route. An agent's and a joiner's requests are empty here, so "through the guard"
-/// shows as the handler's own complaint.
-#[tokio::test]
-async fn every_route_lets_in_whom_it_should() {
-    let world = World::new().await;
-    let (viewer, admin) = (world.bearer(Role::Viewer).await, world.bearer(Role::Admin).await);
-    let cookie = log_in(&world).await;
-    for (method, path, guard, action) in TABLE.iter().filter(|route| route.1 != "/metrics") {
-        let call = async |headers: &[(&str, &str)]| {
-            let method = Method::from_bytes(method.as_bytes()).expect("a method");
-            world.call(method, path, headers, Body::empty()).await.status.as_u16()
-        };
-        let anonymous = call(&[]).await;
-        assert_eq!(
-            call(&[("authorization", "Bearer epk_unknown")]).await == 401,
-            *guard == Guard::User || (*method, *path) == ("GET", "/api/v1/session"),
-            "{method} {path}"
-        );
-        match guard {
-            Guard::User => {
-                assert_eq!(anonymous, 401, "{method} {path}");
-                assert_eq!(call(&[("cookie", "everypath_session=unknown")]).await, 401, "{method} {path}");
-                let by_viewer = call(&[("authorization", &viewer)]).await;
-                assert_eq!(
-                    by_viewer == 403,
-                    [Action::CreateJoinToken, Action::ChangeSettings].contains(action),
-                    "{method} {path}: {by_viewer}"
-                );
-                let by_admin = call(&[("authorization", &admin)]).await;
-                assert!(![401, 403].contains(&by_admin), "{method} {path}: {by_admin}");
-                let by_cookie = call(&[("cookie", &cookie)]).await;
-                assert_eq!(
-                    by_cookie == 403,
-                    *method != "GET",
-                    "a cookie alone changes nothing: {method} {path}: {by_cookie}"
-                );
-            }
-            Guard::Public | Guard::JoinToken | Guard::Agent => {
-                let expected = match (*method, *path) {
-                    ("GET", "/api/v1/session") => 401,
-                    ("POST", "/api/v1/join") => 403,
-                    ("POST", "/api/v1/ingest" | "/api/v1/session") => 415,
-                    ("POST", "/api/v1/hello") => 400,
-                    _ => 200,
-                };
-                assert_eq!(anonymous, expected, "{method} {path}");
-            }
-        }
-    }
-}
 
 #[tokio::test]
 async fn metrics_are_for_the_loopback_listener() {

@@ -2,6 +2,7 @@
 
 use crate::common::{T0, TestAgent};
 use crate::world::{Answer, World};
+use aggregator::audit_log::Query;
 use aggregator::guard::Role;
 use axum::http::Method;
 use everypath_protocol::codec;
@@ -16,7 +17,7 @@ use everypath_protocol::trust::{Trust, mesh_of, open_delegation};
 /// Most bytes of an answer in these tests.
 const ANSWER_BYTES_MAX: usize = 64 * 1024;
 
-async fn token(world: &World, uses: u32) -> JoinToken {
+pub(crate) async fn token(world: &World, uses: u32) -> JoinToken {
     let bearer = world.bearer(Role::Admin).await;
     let body = format!(r#"{{"uses":{uses},"expires_in_s":60,"site":null}}"#);
     let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
@@ -25,7 +26,7 @@ async fn token(world: &World, uses: u32) -> JoinToken {
     JoinToken::from_text(answer.json()["token"].as_str().expect("a token")).expect("a whole token")
 }
 
-fn request(token: &JoinToken, number: u8, name: &str) -> Signed {
+pub(crate) fn request(token: &JoinToken, number: u8, name: &str) -> Signed {
     let key = TestAgent::key(number);
     let request = JoinRequest::new(token, key.public().into(), [number; 16], name.into(), "alpha".into());
     sign::seal(request, token.mesh, &key).signed().clone()
@@ -60,6 +61,9 @@ async fn a_token_makes_a_member_that_can_prove_it_to_strangers() {
     let world = World::new().await;
     let token = token(&world, 1).await;
     let grant = granted(&world, &token, 1, "alpha-1").await;
+    let logged = world.app.store.log_entries(Query::newest(1)).await.expect("readable").remove(0);
+    assert_eq!((logged.action.as_str(), logged.subject.as_str()), ("agent.join", "alpha-1"));
+    assert_eq!((logged.actor_kind.as_str(), logged.actor), ("agent", world.agent(1).id().to_string()));
     assert_eq!(grant.aggregators, world.app.addresses());
     let credentials = grant.credentials;
     assert_eq!(mesh_of(&credentials.root), token.mesh);
@@ -70,7 +74,7 @@ async fn a_token_makes_a_member_that_can_prove_it_to_strangers() {
     let certificate = trust.open_certificate(credentials.certificate, &Ed25519).expect("the issuer's");
     assert_eq!(certificate.author(), token.issuer);
     assert_eq!(certificate.document().name, "alpha-1");
-    let agents = world.get("/api/v1/agents", &[("authorization", "Bearer epk_admin")]).await.json();
+    let agents = world.get("/api/v1/agents", &[("authorization", &world.bearer(Role::Admin).await)]).await.json();
     assert_eq!(agents["agents"][0]["name"], "alpha-1");
     assert_eq!(agents["agents"][0]["joined_at"], "2026-11-23T00:00:00Z");
     assert_eq!(agents["agents"][0]["last_seen_at"], serde_json::Value::Null);
@@ -145,7 +149,7 @@ async fn what_a_token_may_be_is_checked() {
     }
 }
 
-fn hello(world: &World, number: u8, statement: u64) -> Vec<u8> {
+pub(crate) fn hello(world: &World, number: u8, statement: u64) -> Vec<u8> {
     let agent = world.agent(number);
     let record = MemberRecord {
         version: Version { incarnation: Incarnation(1), number: statement },

@@ -6,12 +6,16 @@ mod common;
 
 mod access;
 mod audit;
+mod commands;
+mod doors;
 mod ingest;
 mod join;
 mod keeping;
 mod live;
 mod openapi;
 mod pages;
+mod people;
 mod program;
+mod roles;
 mod series;
 mod world;

@@ -6,9 +6,11 @@ use std::io::{BufRead as _, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 
-fn aggregator() -> Command {
+pub(crate) const PASSWORD: &str = "preset for tests";
+
+pub(crate) fn aggregator() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_aggregator"));
-    command.env("EVERYPATH_ADMIN_PASSWORD", "preset");
+    command.env("EVERYPATH_ADMIN_PASSWORD", PASSWORD);
     command
 }
 
@@ -58,7 +60,7 @@ async fn log_in(http: &str, password: &str) -> u16 {
     client.post(format!("{http}/api/v1/session")).json(&body).send().await.expect("answered").status().as_u16()
 }
 
-fn run(arguments: &[&str], data_dir: &Path) -> Output {
+pub(crate) fn run(arguments: &[&str], data_dir: &Path) -> Output {
     aggregator().args(arguments).arg("--data-dir").arg(data_dir).output().expect("started")
 }
 
@@ -67,7 +69,7 @@ async fn it_serves_without_configuration_and_survives_being_killed() {
     let folder = tempfile::tempdir().expect("a folder");
     let data_dir = folder.path().join("data");
     let first = serve(&data_dir);
-    assert_eq!(log_in(&first.http, "preset").await, 200);
+    assert_eq!(log_in(&first.http, PASSWORD).await, 200);
     assert_eq!(log_in(&first.http, "wrong").await, 401);
     let made = run(&["token", "create", "--uses", "3", "--expires", "2h"], &data_dir);
     let token = String::from_utf8(made.stdout).expect("text");
@@ -78,7 +80,7 @@ async fn it_serves_without_configuration_and_survives_being_killed() {
     assert_eq!(token.aggregators[0].url, "https://a.example:1");
     drop(first);
     let second = serve(&data_dir);
-    assert_eq!(log_in(&second.http, "preset").await, 200);
+    assert_eq!(log_in(&second.http, PASSWORD).await, 200);
     let api = run(&["api-token", "create", "--name", "e2e"], &data_dir);
     let api = String::from_utf8(api.stdout).expect("text");
     assert!(api.starts_with("epk_") && api.ends_with('\n') && api.lines().count() == 1, "{api}");

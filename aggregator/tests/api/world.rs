@@ -2,13 +2,15 @@
 
 use crate::common::{T0, TestAgent};
 use aggregator::app::{App, Shared};
-use aggregator::auth::{self, Listener};
+use aggregator::audit_log::Event;
+use aggregator::auth::{self, Listener, TokenWish};
 use aggregator::clock::Clock;
 use aggregator::config::Config;
 use aggregator::guard::Role;
 use aggregator::mesh::Mesh;
 use aggregator::router;
-use aggregator::store::{ApiToken, Store};
+use aggregator::scope::Scopes;
+use aggregator::store::{Store, UserRow};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -21,8 +23,12 @@ use everypath_protocol::sign::{self, Signer as _};
 use everypath_protocol::time::UnixTime;
 use everypath_protocol::token::AggregatorAddress;
 use sqlx::{Connection as _, SqliteConnection};
+use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
 use tower::ServiceExt as _;
 
 pub(crate) struct World {
@@ -68,9 +74,14 @@ impl World {
 
     /// Starts an aggregator on whatever is in `folder`.
     pub(crate) async fn on(folder: Arc<TempDir>, clock: Clock) -> Self {
+        Self::with(folder, clock, &Sources::default()).await
+    }
+
+    /// The same with a configuration.
+    pub(crate) async fn with(folder: Arc<TempDir>, clock: Clock, sources: &Sources) -> Self {
         let mesh = Mesh::open_or_found(folder.path()).expect("founded");
         let store = Store::open_sqlite(folder.path()).await.expect("opened");
-        let config = Config::load(&Sources::default()).expect("defaults are valid");
+        let config = Config::load(sources).expect("valid");
         let app = App::start(config, clock.clone(), store, mesh).await.expect("started");
         let address = AggregatorAddress { url: "https://192.0.2.1:8443".into(), pin: Some([5; 32]) };
         app.addresses.get_or_init(|| vec![address]);
@@ -109,12 +120,42 @@ impl World {
         self.call(Method::GET, path, headers, Body::empty()).await
     }
 
-    /// The value of an `Authorization` header.
+    /// The value of an `Authorization` header, of a new token.
     pub(crate) async fn bearer(&self, role: Role) -> String {
-        let secret = format!("epk_{}", role.name());
-        let token = ApiToken { hash: auth::hash(&secret), name: role.name().into(), role };
-        self.app.store.create_api_token(token, T0).await.expect("stored");
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("{}-{}", role.name(), NUMBER.fetch_add(1, Ordering::Relaxed));
+        self.bearer_of(&name, role, Scopes::default()).await
+    }
+
+    /// The same, for a token of this name that is limited to `scopes`.
+    pub(crate) async fn bearer_of(&self, name: &str, role: Role, scopes: Scopes) -> String {
+        let event = Event::by_host("api_token.create", name, self.app.now());
+        let wish = TokenWish { name: name.to_owned(), role, scopes, expires_at: None, made_by: String::new() };
+        let secret =
+            auth::create_api_token(&self.app.store, wish, true, event).await.expect("stored").expect("replaced");
         format!("Bearer {secret}")
+    }
+
+    /// Makes an account whose password has this PHC string.
+    pub(crate) async fn account(&self, name: &str, role: Role, password: &str) {
+        let (kept, _) = auth::invitation(self.app.now());
+        let event = || Event::by_host("user.create", name, self.app.now());
+        let row = UserRow::new(name.to_owned(), role, self.app.now());
+        assert!(self.app.store.create_user(row, kept, event()).await.expect("stored"), "there is a {name}");
+        let (session, _) = auth::new_session(name, role, self.app.now());
+        let redeemed =
+            self.app.store.redeem_invitation(kept.hash, password.to_owned(), session, "192.0.2.1", event()).await;
+        assert!(redeemed.expect("stored"), "the invitation is good");
+    }
+
+    /// The value of a `Cookie` header, as the loopback listener takes it, for somebody who has an account.
+    pub(crate) async fn cookie(&self, name: &str, role: Role, password: &str) -> String {
+        let (session, secret) = auth::new_session(name, role, self.app.now());
+        let event = Event::by_host("session.create", name, self.app.now());
+        let kept = self.app.store.create_session(session, password.to_owned(), "192.0.2.1", event).await;
+        assert!(kept.expect("stored"), "the password is another one");
+        let cookie = auth::cookie(Some(&secret), Listener::Loopback);
+        cookie.split(';').next().expect("the pair").to_owned()
     }
 
     /// A member that nobody has heard of yet.
@@ -128,6 +169,14 @@ impl World {
 
     pub(crate) async fn post_batch(&self, body: Vec<u8>) -> Answer {
         self.call(Method::POST, "/api/v1/ingest", &[("content-type", CONTENT_TYPE)], body).await
+    }
+
+    /// Serves the loopback listener on a real socket, for as long as the task is not aborted.
+    pub(crate) async fn serve(&self) -> (SocketAddr, JoinHandle<std::io::Result<()>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let service = self.router(Listener::Loopback).into_make_service_with_connect_info::<SocketAddr>();
+        (address, tokio::spawn(axum::serve(listener, service).into_future()))
     }
 
     /// Changes the database behind the aggregator's back.

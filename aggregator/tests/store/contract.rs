@@ -1,13 +1,9 @@
-//! Batches, members, tokens, people: the contract from before there were several processes.
+//! Batches, members, tokens: the contract from before there were several processes.
 
 use crate::common::{T0, TestAgent, block, window};
 use crate::rungs::Place;
-use crate::world::{TARGET, World, numbers};
-use aggregator::guard::Role;
-use aggregator::store::{
-    AgentRow, ApiToken, IngestError, JoinTokenRow, LatestRow, LoginLimits, Redeemed, Redemption, SessionRow, Store,
-    UserRow,
-};
+use crate::world::{TARGET, World, event, numbers};
+use aggregator::store::{AgentRow, IngestError, JoinTokenRow, LatestRow, Redeemed, Redemption, Store};
 use aggregator_core::admit::Refusal;
 use aggregator_core::matrix::SavedCell;
 use everypath_protocol::block::{Block, Content};
@@ -15,7 +11,7 @@ use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::id::Seq;
 use everypath_protocol::record::{CellFlip, DropReason, Record};
 use everypath_protocol::sign::Signer as _;
-use everypath_protocol::time::{Span, UnixTime};
+use everypath_protocol::time::Span;
 use everypath_protocol::token::{TokenId, TokenKey};
 use everypath_protocol::window::ProbeKind;
 
@@ -101,8 +97,8 @@ async fn a_token_is_spent_exactly_as_often_as_it_may(store: &Store, world: &Worl
         expires_at,
     };
     let later = T0.plus(Span::seconds(60));
-    store.create_join_token(token(1, 9, later)).await.expect("stored");
-    store.create_join_token(token(2, 9, T0)).await.expect("stored");
+    store.create_join_token(token(1, 9, later), event("join_token.create")).await.expect("stored");
+    store.create_join_token(token(2, 9, T0), event("join_token.create")).await.expect("stored");
     assert_eq!(store.join_token(TokenId([1; 8])).await.expect("readable"), Some((TokenKey([1; 32]), None)));
     assert_eq!(store.join_token(TokenId([3; 8])).await.expect("readable"), None);
     let redeem = |token: u8, number: u8, name: &str| {
@@ -116,7 +112,7 @@ async fn a_token_is_spent_exactly_as_often_as_it_may(store: &Store, world: &Worl
             site: "s".into(),
             now: T0,
         };
-        store.redeem(redemption)
+        store.redeem(redemption, event("agent.join"))
     };
     assert_eq!(redeem(2, 100, "late").await.expect("answered"), Redeemed::Expired);
     assert_eq!(redeem(3, 100, "lost").await.expect("answered"), Redeemed::UnknownToken);
@@ -132,7 +128,7 @@ async fn a_token_is_spent_exactly_as_often_as_it_may(store: &Store, world: &Worl
     let number = (100..130).find(|number| world.agent(*number).id() == member.id).expect("one of ours");
     let again = redeem(1, number, "other-name").await.expect("answered");
     assert_eq!(again, Redeemed::Again(member.certificate.clone()), "the same key spends nothing");
-    store.create_join_token(token(4, 2, later)).await.expect("stored");
+    store.create_join_token(token(4, 2, later), event("join_token.create")).await.expect("stored");
     assert_eq!(redeem(4, 140, &member.name).await.expect("answered"), Redeemed::NameTaken);
     assert_eq!(redeem(4, 140, "free").await.expect("answered"), Redeemed::Joined, "a refusal spends nothing");
     assert_eq!(redeem(4, 141, "free-2").await.expect("answered"), Redeemed::Joined);
@@ -185,54 +181,6 @@ async fn old_samples_go_and_their_numbers_are_remembered(store: &Store, world: &
     assert_eq!((streams[0].rows.clone(), streams[0].expired, streams[0].cursor), (numbers(1..=10), Seq(0), Seq(10)));
 }
 
-async fn people_have_accounts_sessions_and_tokens(store: &Store) {
-    let user = |name: &str| UserRow { name: name.into(), password: "phc".into(), role: Role::Admin };
-    assert!(!store.has_users().await.expect("readable"));
-    assert!(store.create_first_user(user("admin"), T0).await.expect("stored"));
-    assert!(!store.create_first_user(user("second"), T0).await.expect("refused"), "the first one only");
-    assert_eq!(store.user("admin").await.expect("readable"), Some(user("admin")));
-    assert_eq!(store.user("second").await.expect("readable"), None);
-    let mut session =
-        SessionRow { hash: [1; 32], user: "admin".into(), role: Role::Admin, created_at: T0, seen_at: T0 };
-    store.create_session(session.clone(), "192.0.2.1").await.expect("stored");
-    assert_eq!(store.session([1; 32]).await.expect("readable"), Some(session.clone()));
-    session.seen_at = T0.plus(Span::seconds(5));
-    store.touch_session([1; 32], session.seen_at).await.expect("stored");
-    assert_eq!(store.session([1; 32]).await.expect("readable"), Some(session.clone()));
-    store.sweep_people(session.seen_at, T0).await.expect("swept");
-    assert!(store.session([1; 32]).await.expect("readable").is_some());
-    store.delete_session([1; 32]).await.expect("deleted");
-    assert_eq!(store.session([1; 32]).await.expect("readable"), None);
-    let token = ApiToken { hash: [2; 32], name: "e2e".into(), role: Role::Viewer };
-    store.create_api_token(token.clone(), T0).await.expect("stored");
-    store.create_api_token(ApiToken { hash: [3; 32], ..token }, T0).await.expect("replaced");
-    assert_eq!(store.api_token([2; 32]).await.expect("readable"), None);
-    assert_eq!(store.api_token([3; 32]).await.expect("readable"), Some(("e2e".into(), Role::Viewer)));
-}
-
-async fn attempts_to_log_in_are_counted(store: &Store) {
-    let limits = LoginLimits { period: Span::seconds(900), per_account: 3, per_address: 5 };
-    let attempt_as =
-        |name: &'static str, address: &'static str, now: UnixTime| store.begin_login(name, address, now, limits);
-    let attempt = |address: &'static str, now: UnixTime| attempt_as("admin", address, now);
-    for second in 0..3 {
-        assert_eq!(attempt("a", T0.plus(Span::seconds(second))).await.expect("counted"), None);
-    }
-    let wait = attempt("a", T0.plus(Span::seconds(10))).await.expect("answered");
-    assert_eq!(wait, Some(Span::seconds(890)));
-    assert_eq!(attempt("b", T0).await.expect("counted"), None, "another address is another matter");
-    assert_eq!(attempt("a", T0.plus(Span::seconds(900))).await.expect("counted"), None, "the oldest no longer counts");
-    let session = SessionRow { hash: [4; 32], user: "admin".into(), role: Role::Admin, created_at: T0, seen_at: T0 };
-    store.create_session(session, "a").await.expect("stored");
-    assert_eq!(attempt("a", T0.plus(Span::seconds(901))).await.expect("counted"), None, "a login forgets the attempts");
-    let names = ["n0", "n1", "n2", "n3", "n4", "n5"];
-    for name in &names[..5] {
-        assert_eq!(attempt_as(name, "c", T0).await.expect("counted"), None);
-    }
-    assert_eq!(attempt_as("n5", "c", T0).await.expect("answered"), Some(limits.period), "whatever the name");
-    assert_eq!(attempt_as("n5", "d", T0).await.expect("counted"), None);
-}
-
 pub(crate) async fn contract(place: &Place) {
     let world = World::new();
     let store = place.open().await;
@@ -244,8 +192,6 @@ pub(crate) async fn contract(place: &Place) {
     the_matrix_is_kept(&store, &world).await;
     a_member_record_is_kept(&store, &world).await;
     old_samples_go_and_their_numbers_are_remembered(&store, &world).await;
-    people_have_accounts_sessions_and_tokens(&store).await;
-    attempts_to_log_in_are_counted(&store).await;
     let agent = world.agent(90);
     store.ingest(world.batch(&agent, vec![block(1, 1, records(4))])).await.expect("in order");
     store.close().await;

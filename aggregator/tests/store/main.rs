@@ -10,6 +10,8 @@ mod differential;
 mod follow;
 mod journal;
 mod lease;
+mod log;
+mod people;
 mod postgres;
 mod rungs;
 mod schema;
@@ -80,5 +82,14 @@ on_every_rung! {
     a_store_says_what_it_is: upkeep::a_store_says_what_it_is;
     nobody_fills_the_database_with_made_up_targets: strangers::nobody_fills_the_database_with_made_up_targets;
     doing_it_again_changes_nothing: schema::doing_it_again_changes_nothing;
+    an_account_has_a_life: people::an_account_has_a_life;
+    the_first_administrator_is_made_until_somebody_is_in: people::the_first_administrator_is_made_until_somebody_is_in;
+    an_invitation_is_good_once: people::an_invitation_is_good_once;
+    sessions_end_with_what_they_were_made_of: people::sessions_end_with_what_they_were_made_of;
+    api_tokens_are_kept_by_name: people::api_tokens_are_kept_by_name;
+    attempts_to_log_in_are_counted: people::attempts_to_log_in_are_counted;
+    guesses_from_everywhere_do_not_keep_the_owner_out: people::guesses_from_everywhere_do_not_keep_the_owner_out;
+    the_log_is_one_chain: log::the_log_is_one_chain;
+    nothing_is_done_that_is_not_logged: log::nothing_is_done_that_is_not_logged;
     every_rung_sums_alike: differential::every_rung_sums_alike;
 }

@@ -2,7 +2,7 @@
 
 use crate::common::{T0, TestAgent, block, window};
 use crate::rungs::{Place, connect, run};
-use crate::world::{TARGET, World, any_window, any_windows, numbers, records, roll_up_all, take_lease};
+use crate::world::{TARGET, World, any_window, any_windows, event, numbers, records, roll_up_all, take_lease};
 use aggregator::store::{Batch, IngestError, JoinTokenRow, Keep, Redeemed, Redemption, ReplicaId, Store, StoreError};
 use aggregator_core::admit::Refusal;
 use everypath_protocol::id::{AgentId, Seq, mix64};
@@ -207,7 +207,7 @@ async fn a_token_is_spent_exactly_over_three_replicas() {
         let later = T0.plus(Span::seconds(60));
         let key = TokenKey([7; 32]);
         let token = JoinTokenRow { id, key, site: None, uses, created_at: T0, expires_at: later };
-        stores[0].create_join_token(token).await.expect("stored");
+        stores[0].create_join_token(token, event("join_token.create")).await.expect("stored");
         let certificate = world.agent(1).certificate;
         let redeem = |number: u16| {
             let mut agent = [5; 32];
@@ -223,7 +223,7 @@ async fn a_token_is_spent_exactly_over_three_replicas() {
             let store = &stores[usize::from(number) % 3];
             async move {
                 loop {
-                    match store.redeem(redemption.clone()).await {
+                    match store.redeem(redemption.clone(), event("agent.join")).await {
                         Err(StoreError::Busy) => tokio::time::sleep(Duration::from_millis(5)).await,
                         answered => return answered.expect("answered"),
                     }
@@ -250,7 +250,7 @@ async fn one_key_that_asks_many_times_at_once_spends_one_use() {
         let id = TokenId([8; 8]);
         let token =
             JoinTokenRow { id, key: TokenKey([8; 32]), site: None, uses: 10, created_at: T0, expires_at: later };
-        stores[0].create_join_token(token).await.expect("stored");
+        stores[0].create_join_token(token, event("join_token.create")).await.expect("stored");
         let agent = world.agent(1);
         let redemption = Redemption {
             token: id,
@@ -260,7 +260,7 @@ async fn one_key_that_asks_many_times_at_once_spends_one_use() {
             site: "s".into(),
             now: T0,
         };
-        let many = (0..30).map(|number: usize| stores[number % 3].redeem(redemption.clone()));
+        let many = (0..30).map(|number: usize| stores[number % 3].redeem(redemption.clone(), event("agent.join")));
         let many = futures::future::join_all(many).await;
         let joined = many.iter().filter(|result| matches!(result, Ok(Redeemed::Joined))).count();
         assert_eq!(joined, 1, "{many:?}");
@@ -284,7 +284,7 @@ async fn partitions(place: &Place, table: &str) -> Vec<String> {
 async fn samples_can_lie_in_pieces_of_an_hour() {
     on_postgres(async |place| {
         let (store, world) = (place.open().await, World::new());
-        let hourly = store.put_setting("store.sample_partition", "\"hour\"".into(), 0, T0).await;
+        let hourly = store.put_setting("store.sample_partition", "\"hour\"".into(), 0, T0, None).await;
         assert!(hourly.expect("kept"));
         let batch = |first: u64, ago: u64| {
             let record = window(TARGET, T0.minus(Span::seconds(ago)), Some(5));

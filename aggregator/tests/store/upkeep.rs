@@ -3,7 +3,8 @@
 use crate::common::{T0, block};
 use crate::rungs::Place;
 use crate::sums::rows;
-use crate::world::{TARGET, World, any_window, numbers, roll_up_all, take_lease};
+use crate::world::{TARGET, World, any_window, event, numbers, roll_up_all, take_lease};
+use aggregator::audit_log::Query;
 use aggregator::store::{Keep, Lease, Store};
 use aggregator_core::rollup::Level;
 use aggregator_core::series::Source;
@@ -146,7 +147,8 @@ pub(crate) async fn accounts_of_small_blocks_are_joined(place: &Place) {
 pub(crate) async fn settings_have_versions(place: &Place) {
     let store = place.open().await;
     assert_eq!(store.setting("keep").await.expect("readable"), None);
-    let put = |value: &str, version| store.put_setting("keep", value.to_owned(), version, T0);
+    let put =
+        |value: &str, version| store.put_setting("keep", value.to_owned(), version, T0, Some(event("setting.change")));
     assert!(!put("{}", 3).await.expect("answered"), "there is none to change");
     assert!(put("{\"a\":1}", 0).await.expect("answered"));
     assert!(!put("{\"a\":2}", 0).await.expect("answered"), "somebody was first");
@@ -156,7 +158,11 @@ pub(crate) async fn settings_have_versions(place: &Place) {
     assert_eq!(both.iter().filter(|done| matches!(done, Ok(true))).count(), 1, "{both:?}");
     let (_, newer) = store.setting("keep").await.expect("readable").expect("there");
     assert!(newer > version);
-    assert!(!put("{}", version).await.expect("answered"));
+    for other in [version, -1, i64::MIN, i64::MAX] {
+        assert!(!put("{}", other).await.expect("answered"));
+    }
+    let logged = store.log_entries(Query::newest(9)).await.expect("readable");
+    assert_eq!(logged.len(), 2, "what was done is logged, and what was refused is not");
     store.close().await;
 }
 

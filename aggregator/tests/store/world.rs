@@ -1,6 +1,7 @@
 //! A mesh whose members the tests make up, and what they measure.
 
 use crate::common::{T0, TestAgent};
+use aggregator::audit_log::Event;
 use aggregator::mesh::Mesh;
 use aggregator::store::{Batch, Lease, ReplicaId, RolledUp, Store};
 use everypath_protocol::block::Block;
@@ -103,4 +104,9 @@ pub(crate) async fn roll_up_all(store: &Store, lease: Lease) -> RolledUp {
 /// Far enough around everything that a test stores.
 pub(crate) fn always() -> (UnixTime, UnixTime) {
     (T0.minus(Span::seconds(500 * 86_400)), T0.plus(Span::seconds(86_400)))
+}
+
+/// What is logged of something that a test does.
+pub(crate) fn event(action: &'static str) -> Event {
+    Event::by_host(action, "", T0)
 }

@@ -39,6 +39,10 @@ export function signIn(name: string, password: string): Promise<Session> {
   return result(client.POST('/api/v1/session', { body: { name, password } }));
 }
 
+export function redeemInvitation(secret: string, password: string): Promise<Session> {
+  return result(client.POST('/api/v1/invitations/redeem', { body: { secret, password } }));
+}
+
 export async function signOut(): Promise<void> {
   const { response, error } = await client.DELETE('/api/v1/session');
   if (!response.ok) throw problemOf(response, error);

@@ -14,9 +14,77 @@ export interface paths {
         /**
          * All agents, in the order of the matrix.
          * @description # Errors
-         *     401 without a session or an API token.
+         *     401 without a session or an API token, 403 for a token without the scope `read`.
          */
         get: operations["agents_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/api-tokens": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All API tokens, also those that have ended. Needs the role `admin`, and of a token the scope `people`.
+         * @description # Errors
+         *     401 and 403 for whoever may not.
+         */
+        get: operations["api_tokens_list"];
+        put?: never;
+        /**
+         * Make an API token. It gets at most the role and the scopes of whoever makes it.
+         * @description # Errors
+         *     400 for values that no token may have, 401 and 403 for whoever may not, 409 if there is one of that name.
+         */
+        post: operations["api_token_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/api-tokens/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete an API token. It opens nothing from now on, on any replica.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if there is none.
+         */
+        delete: operations["api_token_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/audit": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Who did what, newest first. Needs the role `admin`, and of a token the scope `people`.
+         * @description # Errors
+         *     400 for a question that cannot be understood, 401 and 403 for whoever may not.
+         */
+        get: operations["audit_list"];
         put?: never;
         post?: never;
         delete?: never;
@@ -62,6 +130,28 @@ export interface paths {
          *     that has to wait, 503 when busy.
          */
         post: operations["ingest"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/invitations/redeem": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Choose a password with the secret of an invitation, and begin a session. Ends all other sessions of the account. Only the first
+         *     of two gets in.
+         * @description # Errors
+         *     400 for a password that nobody may have, 401 for a secret that is not or no longer good, 429 after too many attempts.
+         */
+        post: operations["invitation_redeem"];
         delete?: never;
         options?: never;
         head?: never;
@@ -118,7 +208,8 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * Frames of the live matrix, at most ten a second. `docs/reference/live-protocol.md` describes the bytes.
+         * Frames of the live matrix, at most ten a second. `docs/reference/live-protocol.md` describes the bytes. When the session or
+         *     token ends, or gets another role, the connection is closed with 4401: at once by the replica that was told, by others within 5 s.
          * @description # Errors
          *     401 without a session or an API token, 403 from a page of another origin, 503 with too many clients.
          */
@@ -141,7 +232,7 @@ export interface paths {
         /**
          * The matrix of now: as packed bytes for `Accept: application/vnd.everypath.matrix`, else as JSON.
          * @description # Errors
-         *     401 without a session or an API token.
+         *     401 without a session or an API token, 403 for a token without the scope `read`.
          */
         get: operations["matrix_now"];
         put?: never;
@@ -209,7 +300,7 @@ export interface paths {
         get: operations["session_show"];
         put?: never;
         /**
-         * Log in. Sets the cookie `everypath_session`.
+         * Log in. Sets the cookie `__Host-everypath_session`, on loopback `everypath_session`.
          * @description # Errors
          *     401 for a wrong name or password, 429 after too many attempts.
          */
@@ -225,6 +316,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/session/password": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Choose another password for oneself. Ends all other sessions of the account.
+         * @description # Errors
+         *     400 for a password that nobody may have, 401 if the old one is wrong, 403 for API tokens, 429 after too many attempts.
+         */
+        put: operations["password_change"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/settings/retention": {
         parameters: {
             query?: never;
@@ -235,7 +347,7 @@ export interface paths {
         /**
          * How long things are kept.
          * @description # Errors
-         *     401 without a session or an API token.
+         *     401 without a session or an API token, 403 for a token without the scope `read`.
          */
         get: operations["retention_show"];
         /**
@@ -246,6 +358,80 @@ export interface paths {
          */
         put: operations["retention_set"];
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All accounts. Needs the role `admin`, and of a token the scope `people`.
+         * @description # Errors
+         *     401 and 403 for whoever may not.
+         */
+        get: operations["users_list"];
+        put?: never;
+        /**
+         * Make an account. The answer holds the link by which its owner chooses a password.
+         * @description # Errors
+         *     400 for a name that no account may have, 401 and 403 for whoever may not, 409 if there is one of that name.
+         */
+        post: operations["user_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/users/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Delete an account with its sessions. API tokens that its owner made stay: delete them too, if they are to end.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if there is none, 409 for the last administrator.
+         */
+        delete: operations["user_delete"];
+        options?: never;
+        head?: never;
+        /**
+         * Change the role of an account, disable it or enable it again. Ends its sessions and live connections.
+         * @description # Errors
+         *     400, 401 and 403 as for making one, 404 if there is none, 409 for the last administrator.
+         */
+        patch: operations["user_change"];
+        trace?: never;
+    };
+    "/api/v1/users/{name}/invitation": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Make a link by which the owner of an account chooses a password, for one who lost it. An older link is no longer good; the old
+         *     password and open sessions are until the new one is used.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if there is no such account, 409 if it is disabled.
+         */
+        post: operations["user_invite"];
         delete?: never;
         options?: never;
         head?: never;
@@ -292,7 +478,26 @@ export interface components {
             /** @description Version of its program; empty until it has said hello. */
             version: string;
         };
-        /** @description All members. */
+        /**
+         * @description All members.
+         * @example {
+         *       "agents": [
+         *         {
+         *           "addresses": [
+         *             "10.83.1.11"
+         *           ],
+         *           "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
+         *           "index": 0,
+         *           "joined_at": "2026-11-22T08:00:00Z",
+         *           "last_seen_at": "2026-11-23T00:00:00Z",
+         *           "name": "alpha-1",
+         *           "site": "alpha",
+         *           "version": "0.1.0"
+         *         }
+         *       ],
+         *       "generation": 7
+         *     }
+         */
         Agents: {
             /** @description In order of their index. */
             agents: components["schemas"]["Agent"][];
@@ -301,6 +506,151 @@ export interface components {
              * @description Changes when the list does; the matrix has the same number.
              */
             generation: number;
+        };
+        /**
+         * @description A token, without its secret.
+         * @example {
+         *       "created_at": "2026-11-22T08:00:00Z",
+         *       "created_by": "admin",
+         *       "expired": false,
+         *       "expires_at": "2027-02-20T08:00:00Z",
+         *       "last_used_at": null,
+         *       "name": "grafana",
+         *       "role": "viewer",
+         *       "scopes": [
+         *         "read"
+         *       ]
+         *     }
+         */
+        ApiToken: {
+            /** @description When it was made. */
+            created_at: string;
+            /** @description Who made it; empty if that was done on the aggregator's host. */
+            created_by: string;
+            /** @description It has ended and opens nothing. */
+            expired: boolean;
+            /** @description When it ends; `null` if it does not. */
+            expires_at: string | null;
+            /** @description When it was last used, to a minute. */
+            last_used_at: string | null;
+            /** @description What it is for. */
+            name: string;
+            /** @description `viewer`, `operator` or `admin`. */
+            role: string;
+            /** @description Of the role only this: `read`, `operate`, `config`, `people`, `join`; empty is all of it. */
+            scopes: string[];
+        };
+        /**
+         * @description A new token with its secret.
+         * @example {
+         *       "expires_at": "2027-02-20T08:00:00Z",
+         *       "name": "grafana",
+         *       "token": "epk_…"
+         *     }
+         */
+        ApiTokenSecret: {
+            /** @description When it ends; `null` if it does not. */
+            expires_at: string | null;
+            /** @description What it is for. */
+            name: string;
+            /** @description Behind `Authorization: Bearer`. It is shown once; nobody can read it later. */
+            token: string;
+        };
+        /**
+         * @description All API tokens.
+         * @example {
+         *       "tokens": [
+         *         {
+         *           "created_at": "2026-11-22T08:00:00Z",
+         *           "created_by": "admin",
+         *           "expired": false,
+         *           "expires_at": "2027-02-20T08:00:00Z",
+         *           "last_used_at": null,
+         *           "name": "grafana",
+         *           "role": "viewer",
+         *           "scopes": [
+         *             "read"
+         *           ]
+         *         }
+         *       ]
+         *     }
+         */
+        ApiTokens: {
+            /** @description By name. */
+            tokens: components["schemas"]["ApiToken"][];
+        };
+        /**
+         * @description Something that somebody did, or was refused.
+         * @example {
+         *       "action": "user.create",
+         *       "actor": "admin",
+         *       "actor_kind": "user",
+         *       "address": "192.0.2.10",
+         *       "at": "2026-11-23T00:00:00Z",
+         *       "detail": {
+         *         "role": "operator"
+         *       },
+         *       "hash": "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+         *       "id": 17,
+         *       "outcome": "ok",
+         *       "subject": "ada"
+         *     }
+         */
+        AuditEntry: {
+            /** @description What, such as `user.create`. */
+            action: string;
+            /** @description Name of the account or API token, or public key of the agent; empty for others. */
+            actor: string;
+            /** @description `user`, `token`, `agent`, `host` (the command line), `program` (the aggregator itself) or `nobody` (not known). */
+            actor_kind: string;
+            /** @description Where it asked from. */
+            address: string;
+            /** @description When. */
+            at: string;
+            /** @description More about it; its members depend on the action. */
+            detail: Record<string, never>;
+            /** @description SHA-256 over the entry and the hash before it, 64 hexadecimal digits. */
+            hash: string;
+            /**
+             * Format: int64
+             * @description From 1, without gaps.
+             */
+            id: number;
+            /** @description `ok`, `wrong`, `limited` or `denied`. */
+            outcome: string;
+            /** @description To whom or what. */
+            subject: string;
+        };
+        /**
+         * @description A page of the log.
+         * @example {
+         *       "entries": [
+         *         {
+         *           "action": "user.create",
+         *           "actor": "admin",
+         *           "actor_kind": "user",
+         *           "address": "192.0.2.10",
+         *           "at": "2026-11-23T00:00:00Z",
+         *           "detail": {
+         *             "role": "operator"
+         *           },
+         *           "hash": "5feceb66ffc86f38d952786c6d696c79c2dbc239dd4e91b46729d73a27fb57e9",
+         *           "id": 17,
+         *           "outcome": "ok",
+         *           "subject": "ada"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        AuditPage: {
+            /** @description Newest first. */
+            entries: components["schemas"]["AuditEntry"][];
+            /**
+             * Format: int64
+             * @description To be sent as `before` for the next page; `null` at the end.
+             */
+            next: number | null;
         };
         /**
          * @description One ordered pair.
@@ -384,6 +734,25 @@ export interface components {
             received_at: number;
         };
         /**
+         * @description A link by which somebody chooses a password, once.
+         * @example {
+         *       "expires_at": "2026-11-24T00:00:00Z",
+         *       "link": "/welcome#Zm9vYmFy…",
+         *       "name": "ada",
+         *       "secret": "Zm9vYmFy…"
+         *     }
+         */
+        InvitationLink: {
+            /** @description Until when. */
+            expires_at: string;
+            /** @description The same as a link, behind the address of the page. */
+            link: string;
+            /** @description Of the account. */
+            name: string;
+            /** @description It is shown once; nobody can read it later. */
+            secret: string;
+        };
+        /**
          * @description A token.
          * @example {
          *       "expires_at": "2026-11-23T01:00:00Z",
@@ -424,7 +793,38 @@ export interface components {
              */
             uses: number;
         };
-        /** @description The whole matrix; only pairs that were ever measured. */
+        /**
+         * @description The whole matrix; only pairs that were ever measured.
+         * @example {
+         *       "agents": [
+         *         {
+         *           "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
+         *           "index": 0,
+         *           "name": "alpha-1",
+         *           "site": "alpha"
+         *         },
+         *         {
+         *           "id": "43a72e714401762df66b68c26dfbdf2682aaec9f2474eca4613e424a0fbafd3c",
+         *           "index": 1,
+         *           "name": "beta-1",
+         *           "site": "beta"
+         *         }
+         *       ],
+         *       "at": "2026-11-23T00:00:01Z",
+         *       "cells": [
+         *         {
+         *           "loss_permille": 0,
+         *           "measured_at": "2026-11-23T00:00:00Z",
+         *           "rtt_us": 412,
+         *           "source": 0,
+         *           "state": "ok",
+         *           "target": 1
+         *         }
+         *       ],
+         *       "generation": 7,
+         *       "sequence": 3120
+         *     }
+         */
         Matrix: {
             /** @description In order of their index. */
             agents: components["schemas"]["MatrixAgent"][];
@@ -443,7 +843,15 @@ export interface components {
              */
             sequence: number;
         };
-        /** @description An agent as the matrix names it. */
+        /**
+         * @description An agent as the matrix names it.
+         * @example {
+         *       "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
+         *       "index": 0,
+         *       "name": "alpha-1",
+         *       "site": "alpha"
+         *     }
+         */
         MatrixAgent: {
             /** @description Public key. */
             id: string;
@@ -456,6 +864,56 @@ export interface components {
             name: string;
             /** @description Where it is. */
             site: string;
+        };
+        /**
+         * @description A token that is wanted.
+         * @example {
+         *       "expires_in_s": 7776000,
+         *       "name": "grafana",
+         *       "role": "viewer",
+         *       "scopes": [
+         *         "read"
+         *       ]
+         *     }
+         */
+        NewApiToken: {
+            /**
+             * Format: int64
+             * @description For how many seconds, up to ten years; `null` is without end.
+             */
+            expires_in_s: number | null;
+            /** @description What it is for: 1 to 64 letters, digits, `-`, `_`, `.`, `@` or `+`. */
+            name: string;
+            /** @description `viewer`, `operator` or `admin`; not more than your own. */
+            role: string;
+            /** @description Of the role only this: `read`, `operate`, `config`, `people`, `join`; empty is all of it. */
+            scopes?: string[];
+        };
+        /**
+         * @description An account that is wanted.
+         * @example {
+         *       "name": "ada",
+         *       "role": "operator"
+         *     }
+         */
+        NewUser: {
+            /** @description 1 to 64 letters, digits, `-`, `_`, `.`, `@` or `+`. */
+            name: string;
+            /** @description `viewer`, `operator` or `admin`. */
+            role: string;
+        };
+        /**
+         * @description What the password is and what it is to be.
+         * @example {
+         *       "new": "nine lives of a cat",
+         *       "old": "correct horse battery staple"
+         *     }
+         */
+        PasswordChange: {
+            /** @description At least 10 characters, at most 1,024 bytes, not the name of the account. */
+            new: string;
+            /** @description The password until now. */
+            old: string;
         };
         /**
          * @description What one step says. A step in which nothing was measured has no point: not measured is not loss.
@@ -601,6 +1059,19 @@ export interface components {
             type: string;
         };
         /**
+         * @description A secret and what is to be the password.
+         * @example {
+         *       "password": "correct horse battery staple",
+         *       "secret": "Zm9vYmFy…"
+         *     }
+         */
+        Redemption: {
+            /** @description At least 10 characters, at most 1,024 bytes, not the name of the account. */
+            password: string;
+            /** @description What stands behind `#` in the link. */
+            secret: string;
+        };
+        /**
          * @description How long each kind of row is kept, in seconds.
          * @example {
          *       "days_s": 315360000,
@@ -643,7 +1114,46 @@ export interface components {
              */
             version: number;
         };
-        /** @description A pair over time. */
+        /**
+         * @description A pair over time.
+         * @example {
+         *       "from": "2026-11-23T00:00:00Z",
+         *       "kind": "icmp",
+         *       "points": [
+         *         {
+         *           "at": "2026-11-23T00:00:00Z",
+         *           "down_s": 0,
+         *           "duplicated": 0,
+         *           "late": 0,
+         *           "loss_permille": 0,
+         *           "lost": 0,
+         *           "measured_s": 60,
+         *           "not_measured": {
+         *             "not_permitted": 0,
+         *             "overload": 0,
+         *             "send_failed": 0,
+         *             "stalled": 0
+         *           },
+         *           "received": 12,
+         *           "rtt_max_us": 780,
+         *           "rtt_mean_us": 412,
+         *           "rtt_min_us": 380,
+         *           "rtt_p50_us": 400,
+         *           "rtt_p95_us": 736,
+         *           "rtt_p99_us": 736,
+         *           "sent": 12,
+         *           "unknown_s": 0
+         *         }
+         *       ],
+         *       "source": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
+         *       "sources": [
+         *         "minute"
+         *       ],
+         *       "step_s": 60,
+         *       "target": "43a72e714401762df66b68c26dfbdf2682aaec9f2474eca4613e424a0fbafd3c",
+         *       "to": "2026-11-23T01:00:00Z"
+         *     }
+         */
         Series: {
             /** @description Beginning, a multiple of the step. */
             from: string;
@@ -678,8 +1188,72 @@ export interface components {
             /** @description `viewer`, `operator` or `admin`. */
             role: string;
         };
-        /** @enum {string} */
+        /**
+         * @example unknown
+         * @enum {string}
+         */
         StateName: "unknown" | "ok" | "slow" | "lossy" | "down" | "self" | "not_assigned";
+        /**
+         * @description An account.
+         * @example {
+         *       "created_at": "2026-11-22T08:00:00Z",
+         *       "disabled": false,
+         *       "has_password": true,
+         *       "invited_until": null,
+         *       "last_login_at": "2026-11-23T00:00:00Z",
+         *       "name": "ada",
+         *       "role": "operator"
+         *     }
+         */
+        User: {
+            /** @description When it was made. */
+            created_at: string;
+            /** @description Nobody gets in with it. */
+            disabled: boolean;
+            /** @description Somebody has chosen a password. */
+            has_password: boolean;
+            /** @description Until when a link is good by which somebody chooses a password. */
+            invited_until: string | null;
+            /** @description When somebody last logged in. */
+            last_login_at: string | null;
+            /** @description What one logs in with. */
+            name: string;
+            /** @description `viewer`, `operator` or `admin`. */
+            role: string;
+        };
+        /**
+         * @description What of an account is to be changed; what is left out stays.
+         * @example {
+         *       "disabled": false,
+         *       "role": "viewer"
+         *     }
+         */
+        UserPatch: {
+            /** @description Whether nobody gets in with it. */
+            disabled?: boolean | null;
+            /** @description `viewer`, `operator` or `admin`. */
+            role?: string | null;
+        };
+        /**
+         * @description All accounts.
+         * @example {
+         *       "users": [
+         *         {
+         *           "created_at": "2026-11-22T08:00:00Z",
+         *           "disabled": false,
+         *           "has_password": true,
+         *           "invited_until": null,
+         *           "last_login_at": "2026-11-23T00:00:00Z",
+         *           "name": "ada",
+         *           "role": "operator"
+         *         }
+         *       ]
+         *     }
+         */
+        Users: {
+            /** @description By name. */
+            users: components["schemas"]["User"][];
+        };
     };
     responses: never;
     parameters: never;
@@ -709,6 +1283,284 @@ export interface operations {
             };
             /** @description `not_signed_in` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    api_tokens_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All API tokens, without their secrets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiTokens"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    api_token_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewApiToken"];
+            };
+        };
+        responses: {
+            /** @description The token, shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ApiTokenSecret"];
+                };
+            };
+            /** @description `invalid_api_token` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `name_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    api_token_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the token. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_api_token` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    audit_list: {
+        parameters: {
+            query?: {
+                /** @description Only entries with smaller numbers: `next` of the answer before. */
+                before?: number;
+                /** @description At most as many, 1 to 500; 100 unless given. */
+                limit?: number;
+                /** @description Only of the account or API token of this name. */
+                actor?: string;
+                /** @description Only this, such as `user.create`, or all of a kind, such as `user`. */
+                action?: string;
+                /** @description Only from then on, RFC 3339. */
+                from?: string;
+                /** @description Only before then, RFC 3339. */
+                to?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the log. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AuditPage"];
+                };
+            };
+            /** @description `invalid_audit_query` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -865,6 +1717,93 @@ export interface operations {
             };
         };
     };
+    invitation_redeem: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Redemption"];
+            };
+        };
+        responses: {
+            /** @description The password is set and somebody is logged in; the cookie is set. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Session"];
+                };
+            };
+            /** @description `weak_password` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `invalid_invitation` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_attempts`; Retry-After says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     join: {
         parameters: {
             query?: never;
@@ -958,6 +1897,33 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     live: {
@@ -985,7 +1951,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `forged_request` */
+            /** @description `forged_request`, or `not_allowed` for an API token without the scope `read` */
             403: {
                 headers: {
                     [name: string]: unknown;
@@ -1026,6 +1992,24 @@ export interface operations {
             };
             /** @description `not_signed_in` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1111,8 +2095,26 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `no_such_agent` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1173,6 +2175,15 @@ export interface operations {
                     "application/json": components["schemas"]["Session"];
                 };
             };
+            /** @description `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `wrong_credentials` */
             401: {
                 headers: {
@@ -1182,8 +2193,44 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
             /** @description `too_many_attempts`; Retry-After says how long to wait. */
             429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1218,6 +2265,109 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    password_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["PasswordChange"];
+            };
+        };
+        responses: {
+            /** @description The new password holds; this session goes on. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `weak_password` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` or `wrong_credentials` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_attempts`; Retry-After says how long to wait. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     retention_show: {
@@ -1240,6 +2390,24 @@ export interface operations {
             };
             /** @description `not_signed_in` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -1300,6 +2468,400 @@ export interface operations {
             };
             /** @description `changed_meanwhile` */
             409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    users_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All accounts. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Users"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    user_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUser"];
+            };
+        };
+        responses: {
+            /** @description The link, shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationLink"];
+                };
+            };
+            /** @description `invalid_user` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `name_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    user_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the account. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_user` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `last_admin` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    user_change: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the account. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["UserPatch"];
+            };
+        };
+        responses: {
+            /** @description The account from now on. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["User"];
+                };
+            };
+            /** @description `invalid_user` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_user` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `last_admin` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    user_invite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Name of the account. */
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The link, shown this once. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["InvitationLink"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_user` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `user_disabled` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

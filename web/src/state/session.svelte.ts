@@ -1,6 +1,13 @@
 /** Who is signed in. */
 
-import { ApiProblem, readSession, signIn, signOut, type Session } from '../api/client';
+import {
+  ApiProblem,
+  readSession,
+  redeemInvitation,
+  signIn,
+  signOut,
+  type Session,
+} from '../api/client';
 import { address, safeReturn } from './url.svelte';
 
 export type SessionPhase = 'checking' | 'signed-in' | 'signed-out' | 'failed';
@@ -29,6 +36,13 @@ class SessionState {
   async signIn(name: string, password: string): Promise<void> {
     this.#enter(await signIn(name, password));
     address.replace(safeReturn(new URLSearchParams(address.search).get('next')));
+  }
+
+  /** Chooses a password with the secret of a link, which is good once. Throws the problem when refused. */
+  async accept(secret: string, password: string): Promise<void> {
+    this.#enter(await redeemInvitation(secret, password));
+    // Over the address with the secret, so that "back" does not show it.
+    address.replace('/');
   }
 
   async signOut(): Promise<void> {

@@ -4,7 +4,9 @@
 //! [`rollup`] adds up, [`partitions`] and [`retention`] make room and drop what is old, [`schema`] and [`reconcile`] bring the
 //! database into the shape that this program and this server allow.
 
+mod accounts;
 mod agents;
+mod api_tokens;
 mod buckets;
 mod codes;
 mod committer;
@@ -17,15 +19,16 @@ mod insert;
 mod journal;
 mod keys;
 mod lease;
+mod log;
 mod matrix;
 mod partitions;
-mod people;
 mod prepare;
 mod reconcile;
 mod retention;
 mod rollup;
 mod schema;
 mod series;
+mod sessions;
 mod settings;
 mod streams;
 mod tokens;

@@ -3,6 +3,8 @@
 use super::PgStore;
 use super::codes::Time;
 use super::failure::While;
+use super::log::append;
+use crate::audit_log::Event;
 use crate::store::error::StoreError;
 use everypath_protocol::time::UnixTime;
 
@@ -18,7 +20,10 @@ impl PgStore {
         value: String,
         version: i64,
         now: UnixTime,
+        event: Option<Event>,
     ) -> Result<bool, StoreError> {
+        const DOING: &str = "keeping a setting";
+        let mut transaction = self.pool().begin().await.doing(DOING)?;
         let insert = "insert into setting (name, value, version, changed_at) values ($1, $2, $3 + 1, $4) \
                       on conflict (name) do nothing";
         let update =
@@ -28,10 +33,16 @@ impl PgStore {
             .bind(value)
             .bind(version)
             .bind(Time(now))
-            .execute(self.pool())
+            .execute(&mut *transaction)
             .await
-            .doing("keeping a setting")?;
-        Ok(done.rows_affected() == 1)
+            .doing(DOING)?;
+        if done.rows_affected() == 0 {
+            return Ok(false);
+        }
+        if let Some(event) = event {
+            append(&mut transaction, event).await.doing(DOING)?;
+        }
+        transaction.commit().await.doing(DOING).map(|()| true)
     }
 
     /// What time it is there.

@@ -3,6 +3,8 @@
 use super::PgStore;
 use super::codes::{self, Time};
 use super::failure::While;
+use super::log::append;
+use crate::audit_log::Event;
 use crate::store::error::StoreError;
 use crate::store::types::{JoinTokenRow, Redeemed, Redemption};
 use everypath_protocol::codec;
@@ -14,7 +16,13 @@ const ATTEMPTS_MAX: u32 = 5;
 const DOING: &str = "redeeming a join token";
 
 impl PgStore {
-    pub(in crate::store) async fn create_join_token(&self, token: JoinTokenRow) -> Result<(), StoreError> {
+    pub(in crate::store) async fn create_join_token(
+        &self,
+        token: JoinTokenRow,
+        event: Event,
+    ) -> Result<(), StoreError> {
+        const DOING: &str = "keeping a join token";
+        let mut transaction = self.pool().begin().await.doing(DOING)?;
         let insert = "insert into join_token (id, key, site, uses, uses_left, created_at, expires_at) \
                       values ($1, $2, $3, $4, $4, $5, $6)";
         sqlx::query(insert)
@@ -24,10 +32,11 @@ impl PgStore {
             .bind(i64::from(token.uses))
             .bind(Time(token.created_at))
             .bind(Time(token.expires_at))
-            .execute(self.pool())
+            .execute(&mut *transaction)
             .await
-            .map(drop)
-            .doing("keeping a join token")
+            .doing(DOING)?;
+        append(&mut transaction, event).await.doing(DOING)?;
+        transaction.commit().await.doing(DOING)
     }
 
     pub(in crate::store) async fn join_token(
@@ -46,7 +55,7 @@ impl PgStore {
         Ok(Some((TokenKey(key), row.try_get("site").doing(DOING)?)))
     }
 
-    pub(in crate::store) async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, StoreError> {
+    pub(in crate::store) async fn redeem(&self, redemption: Redemption, event: Event) -> Result<Redeemed, StoreError> {
         let mut connection = self.pool().acquire().await.doing(DOING)?;
         for _ in 0..ATTEMPTS_MAX {
             let select = "select certificate from agent where key = $1 and certificate is not null";
@@ -59,6 +68,7 @@ impl PgStore {
             let mut transaction = connection.begin().await.doing(DOING)?;
             match spend(&mut transaction, &redemption).await? {
                 Spent::Joined => {
+                    append(&mut transaction, event).await.doing(DOING)?;
                     transaction.commit().await.doing(DOING)?;
                     return Ok(Redeemed::Joined);
                 }

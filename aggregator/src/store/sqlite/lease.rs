@@ -2,7 +2,9 @@
 //! one that is started on it by mistake must do no harm.
 
 use super::codes::signed;
+use super::log::append;
 use super::{SqliteStore, While};
+use crate::audit_log::Event;
 use crate::store::error::StoreError;
 use crate::store::types::{Lease, ReplicaId};
 use everypath_protocol::time::{Span, UnixTime};
@@ -79,6 +81,7 @@ impl SqliteStore {
         value: String,
         version: i64,
         now: UnixTime,
+        event: Option<Event>,
     ) -> Result<bool, StoreError> {
         self.write("keeping a setting", move |connection| {
             Box::pin(async move {
@@ -86,8 +89,14 @@ impl SqliteStore {
                               where ?3 = 0 or exists (select 1 from setting where name = ?1) \
                               on conflict (name) do update set value = excluded.value, version = version + 1, \
                               changed_at = excluded.changed_at where version = ?3";
-                let done = sqlx::query(upsert).bind(name).bind(value).bind(version).bind(now.0).execute(connection);
-                Ok(done.await?.rows_affected() == 1)
+                let done = sqlx::query(upsert).bind(name).bind(value).bind(version).bind(now.0);
+                if done.execute(&mut *connection).await?.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                if let Some(event) = event {
+                    append(connection, event).await?;
+                }
+                Ok(true)
             })
         })
         .await

@@ -3,7 +3,9 @@
 //! SQLite lets one connection write at a time. Here that connection belongs to one task with a bounded queue, so that no two
 //! transactions of this process wait for each other, and batches that wait together are committed together.
 
+mod accounts;
 mod agents;
+mod api_tokens;
 mod blocks;
 mod codes;
 mod describe;
@@ -11,10 +13,11 @@ mod failure;
 mod ingest;
 mod keys;
 mod lease;
+mod log;
 mod matrix;
-mod people;
 mod rollup;
 mod series;
+mod sessions;
 mod streams;
 mod tokens;
 mod upkeep;

@@ -2,7 +2,9 @@
 
 use super::agents::upsert_member;
 use super::codes::{self, count};
+use super::log::append;
 use super::{SqliteStore, While};
+use crate::audit_log::Event;
 use crate::store::error::StoreError;
 use crate::store::types::{JoinTokenRow, Redeemed, Redemption};
 use everypath_protocol::codec;
@@ -10,7 +12,11 @@ use everypath_protocol::token::{TokenId, TokenKey};
 use sqlx::{Row as _, SqliteConnection};
 
 impl SqliteStore {
-    pub(in crate::store) async fn create_join_token(&self, token: JoinTokenRow) -> Result<(), StoreError> {
+    pub(in crate::store) async fn create_join_token(
+        &self,
+        token: JoinTokenRow,
+        event: Event,
+    ) -> Result<(), StoreError> {
         self.write("keeping a join token", move |connection| {
             Box::pin(async move {
                 let insert = "insert into join_token (id, key, site, uses, uses_left, created_at, expires_at) \
@@ -23,9 +29,9 @@ impl SqliteStore {
                     .bind(token.uses)
                     .bind(token.created_at.0)
                     .bind(token.expires_at.0)
-                    .execute(connection)
-                    .await
-                    .map(drop)
+                    .execute(&mut *connection)
+                    .await?;
+                append(connection, event).await
             })
         })
         .await
@@ -47,7 +53,7 @@ impl SqliteStore {
         Ok(Some((TokenKey(key), row.try_get("site").doing(DOING)?)))
     }
 
-    pub(in crate::store) async fn redeem(&self, redemption: Redemption) -> Result<Redeemed, StoreError> {
+    pub(in crate::store) async fn redeem(&self, redemption: Redemption, event: Event) -> Result<Redeemed, StoreError> {
         let (redeemed, certificate) = self
             .write("redeeming a join token", move |connection| {
                 Box::pin(async move {
@@ -59,7 +65,11 @@ impl SqliteStore {
                     if certificate.is_some() {
                         return Ok((Redeemed::Joined, certificate));
                     }
-                    Ok((spend(connection, &redemption).await?, None))
+                    let redeemed = spend(connection, &redemption).await?;
+                    if redeemed == Redeemed::Joined {
+                        append(connection, event).await?;
+                    }
+                    Ok((redeemed, None))
                 })
             })
             .await?;
