@@ -122,7 +122,7 @@ ended_in_order() { [[ $(inside systemctl show "$1" --property Result,ExecMainSta
 run_aggregator() {
     inside systemctl enable --now everypath-aggregator 2>/dev/null
     wait_until 'the aggregator is ready' 30 aggregator_is_ready
-    inside journalctl --unit everypath-aggregator | grep -A1 'Log in as' | grep -q Password || fail 'the journal has no first password.'
+    inside journalctl --unit everypath-aggregator | grep -A1 'Log in as' | grep -q '/welcome#' || fail 'the journal has no link of the first login.'
 }
 
 run_agent() {
