@@ -12,12 +12,15 @@ use crate::telemetry::Metrics;
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::AggregatorAddress;
 use std::sync::{Arc, OnceLock};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Samples received this long before a start are told to the matrix again: the minute that is folded, and the longest that
 /// its rows may not have been kept.
 const REPLAY: Span = Span::seconds(120);
+
+/// Reports that are made at the same time; who asks for one more is told that the aggregator is busy.
+const REPORTS_MAX: usize = 2;
 
 /// The running aggregator. There are no globals beside it.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct App {
     pub metrics: Metrics,
     /// Checks passwords.
     pub passwords: Passwords,
+    /// Places for reports that are being made.
+    pub reports: Arc<Semaphore>,
     /// How much of the audit log strangers fill.
     pub flood: Flood,
     /// Changes when somebody may do less than before, so that open connections look again at once.
@@ -78,6 +83,7 @@ impl App {
             replica,
             metrics,
             passwords,
+            reports: Arc::new(Semaphore::new(REPORTS_MAX)),
             flood: Flood::default(),
             rights: watch::Sender::new(()),
             addresses: OnceLock::new(),

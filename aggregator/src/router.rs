@@ -2,7 +2,7 @@
 
 use crate::api::{
     self, ApiError, agents, api_tokens, audit, health, hello, ingest, join, join_tokens, live, matrix, openapi,
-    password, retention, series, session, users,
+    password, reports, retention, series, session, users,
 };
 use crate::app::Shared;
 use crate::auth::{self, Listener};
@@ -89,6 +89,7 @@ fn routes(app: Shared, listener: Listener) -> Routes {
         .add(Method::GET, "/api/v1/agents", Guard::User, ReadMatrix, agents::list)
         .add(Method::GET, "/api/v1/matrix", Guard::User, ReadMatrix, matrix::now)
         .add(Method::GET, "/api/v1/pairs/{source}/{target}/series", Guard::User, ReadMatrix, series::series)
+        .add(Method::GET, "/api/v1/reports/availability", Guard::User, ReadMatrix, reports::availability)
         .add(Method::GET, "/api/v1/settings/retention", Guard::User, ReadMatrix, retention::show)
         .add(Method::PUT, "/api/v1/settings/retention", Guard::User, ChangeSettings, retention::set)
         .add(Method::GET, "/api/v1/live", Guard::User, ReadMatrix, live::live)

@@ -44,6 +44,8 @@ pub struct Metrics {
     pub unled_seconds: IntGauge,
     /// Questions about a pair that would have read too many rows.
     pub series_refused: IntCounter,
+    /// Reports that were not made because too many were under way.
+    pub reports_refused: IntCounter,
     /// 1 while nothing old is deleted, because the clock may be wrong.
     pub clock_doubted: IntGauge,
     /// 1 while this replica does the jobs.
@@ -84,6 +86,7 @@ impl Metrics {
             unsummed_seconds: gauge("unsummed_seconds", "Age of the first sample that is not in the sums yet."),
             unled_seconds: gauge("unled_seconds", "How long this replica has not seen anybody do the jobs."),
             series_refused: counter("series_refused_total", "Questions about a pair that ask for too many rows."),
+            reports_refused: counter("reports_refused_total", "Reports that were refused because two were being made."),
             clock_doubted: gauge("clock_doubted", "1 while nothing is deleted because the clock may be wrong."),
             is_leader: gauge("is_leader", "1 while this replica does the jobs."),
             job_failures: counters("job_failures_total", "Background jobs that failed.", "job"),

@@ -15,6 +15,9 @@ pub enum ProbeKind {
 }
 
 impl ProbeKind {
+    /// All of them.
+    pub const ALL: [Self; 1] = [Self::Icmp];
+
     /// The number in the database.
     pub const fn code(self) -> u8 {
         match self {

@@ -11,5 +11,6 @@ pub mod archive;
 pub mod follow;
 pub mod live;
 pub mod matrix;
+pub mod report;
 pub mod rollup;
 pub mod series;

@@ -14,6 +14,8 @@ pub mod live;
 pub mod matrix;
 pub mod openapi;
 pub mod password;
+mod range;
+pub mod reports;
 pub mod retention;
 pub mod series;
 pub mod session;

@@ -1,8 +1,8 @@
 //! The description of the API, for programs that write clients.
 
 use super::{
-    ApiError, agents, api_tokens, audit, hello, ingest, join, join_tokens, live, matrix, password, retention, series,
-    session, users,
+    ApiError, agents, api_tokens, audit, hello, ingest, join, join_tokens, live, matrix, password, reports, retention,
+    series, session, users,
 };
 use crate::guard::{Action, Actor, Resource, authorize};
 use axum::http::header;
@@ -26,7 +26,7 @@ use utoipa::openapi::{Ref, RefOr};
         session::create, session::show, session::delete, password::redeem, password::change,
         users::list, users::create, users::change, users::delete, users::invite,
         api_tokens::list, api_tokens::create, api_tokens::delete, audit::list, agents::list, matrix::now, live::live, join_tokens::create,
-        series::series, retention::show, retention::set,
+        series::series, reports::availability, retention::show, retention::set,
         ingest::ingest, hello::hello, join::join, document,
     ),
     tags(

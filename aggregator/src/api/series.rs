@@ -1,8 +1,9 @@
 //! One pair over time.
 
+use super::range::{Said, invalid, length};
 use super::{ApiError, Problem};
 use crate::app::{App, Shared};
-use crate::clock::{rfc3339, span, time_of};
+use crate::clock::rfc3339;
 use crate::guard::{Action, Actor, Resource, authorize};
 use crate::store::{AgentRow, SeriesError, SeriesQuery};
 use aggregator_core::rollup::Bucket;
@@ -10,13 +11,11 @@ use aggregator_core::series::{Question, Source};
 use axum::Json;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use everypath_config::Value as _;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::window::{NotMeasured, ProbeKind};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use std::time::Duration;
 use utoipa::ToSchema;
 
 /// Without `range` and `from`.
@@ -181,32 +180,11 @@ async fn answer(app: &App, source: AgentId, target: AgentId, question: Question)
     })
 }
 
-fn invalid(detail: String) -> ApiError {
-    ApiError::invalid("invalid_range", detail)
-}
-
 fn question(parameters: &SeriesParameters, now: UnixTime) -> Result<Question, ApiError> {
-    let time = |name: &str, text: &Option<String>| match text.as_deref() {
-        Some(text) => time_of(text).map(Some).ok_or_else(|| {
-            invalid(format!("`{name}` is not a time like 2026-11-23T00:00:00Z (RFC 3339; a + must be written %2B)."))
-        }),
-        None => Ok(None),
-    };
-    let length = |name: &str, text: &Option<String>| match text.as_deref() {
-        Some(text) => Duration::parse(text)
-            .map(|length| Some(span(length)))
-            .ok_or_else(|| invalid(format!("`{name}` is not {}.", Duration::EXPECTED))),
-        None => Ok(None),
-    };
-    if parameters.from.is_some() && parameters.range.is_some() {
-        return Err(invalid("`from` and `range` say the same thing; give one of them.".to_owned()));
-    }
-    let to = time("to", &parameters.to)?.unwrap_or(now);
-    let from = match time("from", &parameters.from)? {
-        Some(from) => from,
-        None => to.minus(length("range", &parameters.range)?.unwrap_or(RANGE_USUAL)),
-    };
-    let step = length("step", &parameters.step)?.unwrap_or_else(|| usual_step(to.since(from)));
+    let said =
+        Said { from: parameters.from.as_deref(), to: parameters.to.as_deref(), range: parameters.range.as_deref() };
+    let (from, to) = said.read(RANGE_USUAL, now)?;
+    let step = length("step", parameters.step.as_deref())?.unwrap_or_else(|| usual_step(to.since(from)));
     Question::new(from, to, step).map_err(|why| invalid(format!("{why}.")))
 }
 

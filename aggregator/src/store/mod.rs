@@ -28,11 +28,13 @@ pub use postgres::{PgOptions, PgStore};
 pub use sqlite::SqliteStore;
 pub use types::{
     AgentRow, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, Maintained,
-    MatrixState, Redeemed, Redemption, ReplicaId, RolledUp, SampleRow, SeriesQuery, SeriesRows, StreamRows, Unsummed,
+    MatrixState, Redeemed, Redemption, ReplicaId, ReportRows, RolledUp, SampleRow, SeriesQuery, SeriesRows, StreamRows,
+    Unsummed,
 };
 
 use crate::audit_log::Event;
 use crate::lock::DataLock;
+use aggregator_core::report::Period;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::{TokenId, TokenKey};
@@ -208,6 +210,14 @@ impl Store {
     /// [`SeriesError`].
     pub async fn series(&self, query: SeriesQuery) -> Result<SeriesRows, SeriesError> {
         each!(self, store => store.series(query).await)
+    }
+
+    /// What all pairs add up to over a period. What is not summed yet is not in it: half a minute, usually.
+    ///
+    /// # Errors
+    /// [`StoreError`].
+    pub async fn report(&self, period: Period) -> Result<ReportRows, StoreError> {
+        each!(self, store => store.report(period).await)
     }
 
     /// Takes or renews the lease of `role` for `life` of the database's clock. `None` while another replica holds it.

@@ -1,6 +1,7 @@
 //! What goes into the store and what comes out, without a word of SQL.
 
 use aggregator_core::matrix::SavedCell;
+use aggregator_core::report::{Member, PairSums};
 use aggregator_core::rollup::Bucket;
 use aggregator_core::series::{Question, Source};
 use everypath_protocol::batch::BatchHeader;
@@ -123,6 +124,15 @@ pub struct SeriesRows {
     pub points: Vec<(UnixTime, Bucket)>,
     /// What was read. Behind a rollup the samples, if some were not in it yet.
     pub sources: Vec<Source>,
+}
+
+/// What a report is made of.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct ReportRows {
+    /// All members.
+    pub members: Vec<Member>,
+    /// What each pair of them adds up to, as far as it is in the sums.
+    pub sums: Vec<PairSums>,
 }
 
 /// How long each kind of row is kept.

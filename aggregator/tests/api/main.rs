@@ -16,6 +16,7 @@ mod openapi;
 mod pages;
 mod people;
 mod program;
+mod reports;
 mod roles;
 mod series;
 mod world;

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 /// Two agents of which the first measured the second every ten seconds for three hours: a reply of 500 µs to each of two
 /// probes, but in the first ten minutes of each hour none.
-async fn measured(world: &World) -> (TestAgent, TestAgent) {
+pub(crate) async fn measured(world: &World) -> (TestAgent, TestAgent) {
     let (one, two) = (world.agent(1), world.agent(2));
     let windows = (1..=1_080_u64).map(|number| {
         let ended = T0.minus(Span::seconds(3 * 3_600)).plus(Span::seconds(number * 10));

@@ -13,6 +13,7 @@ mod lease;
 mod log;
 mod people;
 mod postgres;
+mod report;
 mod rungs;
 mod schema;
 mod sqlite;
@@ -77,6 +78,7 @@ on_every_rung! {
     what_is_old_goes_and_is_remembered: upkeep::what_is_old_goes_and_is_remembered;
     what_comes_after_everything_was_deleted_is_summed: upkeep::what_comes_after_everything_was_deleted_is_summed;
     accounts_of_small_blocks_are_joined: upkeep::accounts_of_small_blocks_are_joined;
+    a_report_adds_up_what_was_measured: report::a_report_adds_up_what_was_measured;
     settings_have_versions: upkeep::settings_have_versions;
     the_first_secret_stays: upkeep::the_first_secret_stays;
     a_store_says_what_it_is: upkeep::a_store_says_what_it_is;

@@ -285,6 +285,27 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/reports/availability": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What was available over a period: pairs, agents and sites, from sums.
+         * @description # Errors
+         *     400 for a period or a number that cannot be, 401 without a session or token, 503 while too many reports are made.
+         */
+        get: operations["availability_report"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/session": {
         parameters: {
             query?: never;
@@ -479,6 +500,30 @@ export interface components {
             version: string;
         };
         /**
+         * @description One agent.
+         * @example {
+         *       "availability_percent": 99.9953,
+         *       "coverage_percent": 99.9699,
+         *       "down_s": 120,
+         *       "name": "alpha-1",
+         *       "pairs": 8,
+         *       "site": "alpha",
+         *       "unknown_s": 780,
+         *       "up_s": 2591100
+         *     }
+         */
+        AgentOfReport: components["schemas"]["Times"] & {
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description How many pairs towards it were measured.
+             */
+            pairs: number;
+            /** @description Its site. */
+            site: string;
+        };
+        /**
          * @description All members.
          * @example {
          *       "agents": [
@@ -651,6 +696,59 @@ export interface components {
              * @description To be sent as `before` for the next page; `null` at the end.
              */
             next: number | null;
+        };
+        /**
+         * @description What was available.
+         * @example {
+         *       "agents": [],
+         *       "from": "2026-10-24T00:00:00Z",
+         *       "made_of": "day",
+         *       "maths": "For each ordered pair …",
+         *       "mesh": {
+         *         "availability_percent": 99.9953,
+         *         "coverage_percent": 99.9699,
+         *         "down_s": 240,
+         *         "unknown_s": 1560,
+         *         "up_s": 5182200
+         *       },
+         *       "pairs": [
+         *         {
+         *           "availability_percent": 99.9953,
+         *           "coverage_percent": 99.9699,
+         *           "down_s": 120,
+         *           "kind": "icmp",
+         *           "loss_percent": 0.0102,
+         *           "rtt_mean_us": 18432,
+         *           "source": "alpha-1",
+         *           "target": "beta-2",
+         *           "unknown_s": 780,
+         *           "up_s": 2591100
+         *         }
+         *       ],
+         *       "pairs_measured": 2,
+         *       "sites": [],
+         *       "to": "2026-11-23T00:00:00Z"
+         *     }
+         */
+        AvailabilityReport: {
+            /** @description The worst first. */
+            agents: components["schemas"]["AgentOfReport"][];
+            /** @description First moment. */
+            from: string;
+            /** @description Sums of which length were added: `hour` or `day`. */
+            made_of: string;
+            /** @description How the numbers are made. */
+            maths: string;
+            /** @description All pairs together. */
+            mesh: components["schemas"]["Times"];
+            /** @description The worst first, as many as were asked for. */
+            pairs: components["schemas"]["PairOfReport"][];
+            /** @description How many pairs were measured at all, of those that were asked for. */
+            pairs_measured: number;
+            /** @description The worst first. */
+            sites: components["schemas"]["SiteOfReport"][];
+            /** @description First moment after it. */
+            to: string;
         };
         /**
          * @description One ordered pair.
@@ -901,6 +999,39 @@ export interface components {
             name: string;
             /** @description `viewer`, `operator` or `admin`. */
             role: string;
+        };
+        /**
+         * @description One ordered pair.
+         * @example {
+         *       "availability_percent": 99.9953,
+         *       "coverage_percent": 99.9699,
+         *       "down_s": 120,
+         *       "kind": "icmp",
+         *       "loss_percent": 0.0102,
+         *       "rtt_mean_us": 18432,
+         *       "source": "alpha-1",
+         *       "target": "beta-2",
+         *       "unknown_s": 780,
+         *       "up_s": 2591100
+         *     }
+         */
+        PairOfReport: components["schemas"]["Times"] & {
+            /** @description Kind of probe. */
+            kind: string;
+            /**
+             * Format: double
+             * @description Lost of sent; `null` if nothing was sent.
+             */
+            loss_percent: number | null;
+            /**
+             * Format: int64
+             * @description Mean round-trip time; `null` without a reply.
+             */
+            rtt_mean_us: number | null;
+            /** @description Who measured. */
+            source: string;
+            /** @description Who was measured. */
+            target: string;
         };
         /**
          * @description What the password is and what it is to be.
@@ -1189,10 +1320,74 @@ export interface components {
             role: string;
         };
         /**
+         * @description One site.
+         * @example {
+         *       "agents": 3,
+         *       "availability_percent": 99.9953,
+         *       "coverage_percent": 99.9699,
+         *       "down_s": 120,
+         *       "name": "alpha",
+         *       "pairs": 36,
+         *       "unknown_s": 780,
+         *       "up_s": 2591100
+         *     }
+         */
+        SiteOfReport: components["schemas"]["Times"] & {
+            /**
+             * Format: int32
+             * @description How many agents are in it.
+             */
+            agents: number;
+            /** @description Its name. */
+            name: string;
+            /**
+             * Format: int32
+             * @description How many pairs across its border were measured, in both directions.
+             */
+            pairs: number;
+        };
+        /**
          * @example unknown
          * @enum {string}
          */
         StateName: "unknown" | "ok" | "slow" | "lossy" | "down" | "self" | "not_assigned";
+        /**
+         * @description A time in three parts that add up to it.
+         * @example {
+         *       "availability_percent": 99.9953,
+         *       "coverage_percent": 99.9699,
+         *       "down_s": 120,
+         *       "unknown_s": 780,
+         *       "up_s": 2591100
+         *     }
+         */
+        Times: {
+            /**
+             * Format: double
+             * @description Up of what was judged; `null` if nothing was.
+             */
+            availability_percent: number | null;
+            /**
+             * Format: double
+             * @description What was judged, of all; `null` of no time at all.
+             */
+            coverage_percent: number | null;
+            /**
+             * Format: double
+             * @description It was judged down.
+             */
+            down_s: number;
+            /**
+             * Format: double
+             * @description Nobody can say.
+             */
+            unknown_s: number;
+            /**
+             * Format: double
+             * @description It was judged, and not down.
+             */
+            up_s: number;
+        };
         /**
          * @description An account.
          * @example {
@@ -2106,6 +2301,84 @@ export interface operations {
             };
             /** @description `no_such_agent` */
             404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    availability_report: {
+        parameters: {
+            query?: {
+                /** @description First moment, RFC 3339. Without it: `range` before `to`. Widened to whole hours, beyond three days to whole days of UTC. */
+                from?: string;
+                /** @description First moment that is not asked for, RFC 3339. Without it, and if it is still to come: now. */
+                to?: string;
+                /**
+                 * @description How long before `to`, such as `24h` or `30d`, instead of `from`; 400 days at most. Without both: `30d`.
+                 * @example 30d
+                 */
+                range?: string;
+                /**
+                 * @description How many pairs are listed, the worst first; from 0 to 100,000. Without it: 100.
+                 * @example 20
+                 */
+                pairs?: number;
+                /** @description Only pairs with an end in this site are listed. */
+                site?: string;
+                /** @description Only pairs with this agent, by its name, at one end are listed. */
+                agent?: string;
+                /** @description `json` or `csv`. Without it: `json`. */
+                format?: "json" | "csv";
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The report. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AvailabilityReport"];
+                    "text/csv": string;
+                };
+            };
+            /** @description `invalid_range` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
                 headers: {
                     [name: string]: unknown;
                 };

@@ -24,6 +24,7 @@ mod matrix;
 mod partitions;
 mod prepare;
 mod reconcile;
+mod report;
 mod retention;
 mod rollup;
 mod schema;

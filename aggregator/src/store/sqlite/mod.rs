@@ -15,6 +15,7 @@ mod keys;
 mod lease;
 mod log;
 mod matrix;
+mod report;
 mod rollup;
 mod series;
 mod sessions;
