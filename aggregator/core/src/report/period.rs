@@ -54,6 +54,7 @@ impl Period {
         if from >= to {
             return Err(Unreportable::Backwards);
         }
+        let now = floor(now, Span::seconds(1));
         if from >= now {
             return Err(Unreportable::Future);
         }
