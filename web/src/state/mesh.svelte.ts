@@ -14,11 +14,15 @@ import { session } from './session.svelte';
 export type MeshPhase = 'loading' | 'ready' | 'failed' | 'forbidden';
 
 const TICK_MS = 500;
+/** When each agent was last heard of is no part of the frames, and is asked for while a page shows it. */
+const ROSTER_EVERY_MS = 15_000;
 
 export class Mesh {
   phase = $state<MeshPhase>('loading');
   message = $state('');
   agents = $state.raw<Agent[]>([]);
+  /** The same agents as they were read last: what changes of them without another generation. */
+  roster = $state.raw<Agent[]>([]);
   matrix = $state.raw<LiveMatrix | null>(null);
   /** Rises with every change of a cell; reading it makes a computation follow the matrix. */
   version = $state(0);
@@ -27,6 +31,8 @@ export class Mesh {
   lastHeard = $state<number | null>(null);
   now = $state(performance.now());
   freshness = $derived(freshness(this.lastHeard, this.now));
+  /** The aggregator's clock, in milliseconds since 1970; the reader's own may be wrong. */
+  serverNow = $state(Date.now());
 
   // eslint-disable-next-line svelte/prefer-svelte-reactivity -- listeners are called, never shown
   #touched = new Set<(index: number) => void>();
@@ -39,6 +45,9 @@ export class Mesh {
   #ticker: ReturnType<typeof setInterval> | undefined;
   #summarised = -1;
   #triedAt = 0;
+  #clockOffset = 0;
+  #rosterWanted = 0;
+  #rosterReadAt = -Infinity;
   #online = () => this.#connect();
 
   start(): void {
@@ -64,6 +73,28 @@ export class Mesh {
   onTouched(listener: (index: number) => void): () => void {
     this.#touched.add(listener);
     return () => this.#touched.delete(listener);
+  }
+
+  /** Keeps the roster young until the answer is called. */
+  followRoster(): () => void {
+    this.#rosterWanted += 1;
+    void this.#readRoster();
+    return () => (this.#rosterWanted -= 1);
+  }
+
+  async #readRoster(): Promise<void> {
+    const isDue = performance.now() - this.#rosterReadAt >= ROSTER_EVERY_MS;
+    if (!isDue || !this.matrix || document.hidden) return;
+    this.#rosterReadAt = performance.now();
+    const run = this.#run;
+    try {
+      const { agents, generation } = await readAgents();
+      if (run !== this.#run || BigInt(generation) !== this.matrix.generation) return;
+      this.roster = byIndex(agents);
+    } catch (problem) {
+      // The next frame or its absence tells how the connection is; only an ended session is news.
+      if (problem instanceof ApiProblem && problem.status === 401) session.expire();
+    }
   }
 
   #connect(): void {
@@ -96,7 +127,10 @@ export class Mesh {
       const matrix = new LiveMatrix(snapshot);
       if (!matches || !this.#held?.replay(matrix)) return this.#again(run);
       this.#held = null;
-      this.agents = [...agents].sort((a, b) => a.index - b.index);
+      this.agents = byIndex(agents);
+      this.roster = this.agents;
+      this.#rosterReadAt = performance.now();
+      this.#setClock(snapshot.serverMicros);
       this.matrix = matrix;
       this.phase = 'ready';
       this.lastHeard = performance.now();
@@ -126,6 +160,7 @@ export class Mesh {
   #frame(frame: Frame, run: number): void {
     if (run !== this.#run) return;
     this.lastHeard = performance.now();
+    this.#setClock(frame.serverMicros);
     if (!this.matrix || this.#held) {
       this.#held?.push(frame);
       return;
@@ -160,6 +195,8 @@ export class Mesh {
 
   #tick(): void {
     this.now = performance.now();
+    this.serverNow = Date.now() + this.#clockOffset;
+    if (this.#rosterWanted > 0) void this.#readRoster();
     if (this.#summarised !== this.version) {
       this.#summarised = this.version;
       this.pulse += 1;
@@ -168,9 +205,17 @@ export class Mesh {
     if (this.#socket && this.now - silentSince > DEAD_AFTER_MS) this.#connect();
   }
 
+  #setClock(serverMicros: bigint): void {
+    this.#clockOffset = Number(serverMicros / 1_000n) - Date.now();
+  }
+
   #changed(): void {
     this.version += 1;
     this.pulse += 1;
     this.#summarised = this.version;
   }
+}
+
+function byIndex(agents: readonly Agent[]): Agent[] {
+  return [...agents].sort((a, b) => a.index - b.index);
 }
