@@ -4,11 +4,12 @@ import { burdenOf, type AgentHealth } from './health';
 import { compareNames } from './order';
 import type { Order } from './table';
 
-export const AGENT_COLUMNS = ['name', 'site', 'from', 'to', 'seen', 'version'] as const;
+/** "worst" is an order without a column of its own: silence, and what is wrong at both ends. */
+export const AGENT_COLUMNS = ['worst', 'name', 'site', 'from', 'to', 'seen', 'version'] as const;
 export type AgentColumn = (typeof AGENT_COLUMNS)[number];
 
 /** Those who need a look come first. */
-export const AGENT_ORDER: Order<AgentColumn> = { column: 'from', descending: true };
+export const AGENT_ORDER: Order<AgentColumn> = { column: 'worst', descending: true };
 
 export interface AgentRow {
   name: string;
@@ -16,6 +17,7 @@ export interface AgentRow {
   version: string;
   last_seen_at: string | null;
   health: AgentHealth;
+  isSilent: boolean;
 }
 
 export function selectAgents<Row extends AgentRow>(
@@ -34,6 +36,11 @@ export function selectAgents<Row extends AgentRow>(
 
 function compare(a: AgentRow, b: AgentRow, column: AgentColumn): number {
   switch (column) {
+    case 'worst':
+      return (
+        Number(a.isSilent) - Number(b.isSilent) ||
+        burdenOf(a.health.from, a.health.to) - burdenOf(b.health.from, b.health.to)
+      );
     case 'name':
     case 'site':
     case 'version':

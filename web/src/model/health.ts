@@ -1,6 +1,6 @@
 /** How the pairs at each end of an agent, and between each two sites, are: counts by state. */
 
-import { PAIR_STATES, STATES, rankOf, stateOf, isPair, type PairState } from './cell';
+import { PAIR_STATES, STATES, isPair, stateOf, type PairState } from './cell';
 import type { LiveMatrix } from './live';
 import { compareNames, type AgentLabel } from './order';
 
@@ -89,10 +89,9 @@ export function badOf(health: Health): number {
   return health.down + health.lossy + health.slow;
 }
 
-/** The worst state that any pair is in; `null` when nothing is measured. */
+/** The worst state that any pair is in; trouble that is known goes before what is not known. */
 export function worstOf(health: Health): PairState | null {
-  const present = PAIR_STATES.filter((state) => health[state] > 0);
-  return present.sort((a, b) => rankOf(STATES.indexOf(b)) - rankOf(STATES.indexOf(a)))[0] ?? null;
+  return PAIR_STATES.find((state) => health[state] > 0) ?? null;
 }
 
 /** For sorting: each step of severity outweighs many pairs of the one below. */

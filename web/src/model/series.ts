@@ -27,6 +27,9 @@ export function refreshMs(range: Range): number {
 /** More slots than this are more than a screen has pixels; an answer that large is shortened, oldest first. */
 const SLOTS_MAX = 10_000;
 
+/** Results come when their window has closed, up to a minute long: what is younger is not missing yet. */
+const SETTLED_SECONDS = 90;
+
 export interface Columns {
   /** Seconds since 1970, at the beginning of each step. */
   times: number[];
@@ -41,11 +44,13 @@ export function toColumns(series: Series): Columns {
   const count = Math.ceil((end - Date.parse(series.from) / 1_000) / step);
   const slots = Math.min(SLOTS_MAX, Math.max(0, count || 0));
   const start = end - slots * step;
+  const isYoung = (slot: number) => start + (slot + 1) * step > end - SETTLED_SECONDS;
   const points: (Point | null)[] = new Array(slots).fill(null);
   for (const point of series.points) {
     const slot = Math.round((Date.parse(point.at) / 1_000 - start) / step);
     if (slot >= 0 && slot < slots) points[slot] = point;
   }
+  while (points.length > 0 && points.at(-1) === null && isYoung(points.length - 1)) points.pop();
   const times = points.map((_, slot) => start + slot * step);
   return { times, stepSeconds: step, points };
 }

@@ -24,7 +24,7 @@ export interface ChartInk {
   font: string;
 }
 
-const HEIGHTS: Record<ChartKind, number> = { rtt: 190, loss: 92 };
+const HEIGHTS: Record<ChartKind, number> = { rtt: 190, loss: 96 };
 const AXIS_WIDTH = 56;
 const X_AXIS_HEIGHT = 26;
 
@@ -70,6 +70,7 @@ export function optionsOf(
     width,
     height: HEIGHTS[kind],
     legend: { show: false },
+    padding: [8, 8, 0, 0],
     cursor: {
       drag: { x: false, y: false },
       y: false,
@@ -85,10 +86,12 @@ export function optionsOf(
       {
         stroke: ink.muted,
         font: ink.font,
-        size: X_AXIS_HEIGHT,
+        // The loss chart is right below, and its labels serve both.
+        size: kind === 'loss' ? X_AXIS_HEIGHT : 8,
         grid: { stroke: ink.line, width: 0.5 },
         ticks: { stroke: ink.line, width: 1, size: 4 },
-        values: (_, splits, __, ___, distance) => tickLabels(splits, distance),
+        values: (_, splits, __, ___, distance) =>
+          kind === 'loss' ? tickLabels(splits, distance) : splits.map(() => ''),
       },
       {
         stroke: ink.muted,
