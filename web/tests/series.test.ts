@@ -57,14 +57,16 @@ describe('a series', () => {
     expect(measureOf(columns, 'loss_permille').slice(0, 5)).toEqual([0, 0, null, null, 0]);
     expect(gapsOf(columns)).toEqual([
       { from: 2, to: 4 },
-      { from: 5, to: 9 },
+      { from: 5, to: 8 },
     ]);
   });
 
   it('does not call the last minute missing while its results are on their way', () => {
     const columns = toColumns(series([point(0), point(1), point(2)]));
-    expect(columns.times).toHaveLength(8);
+    expect([columns.times.length, columns.settled]).toEqual([10, 8]);
     expect(gapsOf(columns)).toEqual([{ from: 3, to: 8 }]);
+    const daily = toColumns({ ...series([point(0)]), step_s: 300 });
+    expect([daily.times.length, daily.settled]).toEqual([2, 1]);
   });
 
   it('is empty when nothing was measured, and total when the server says nonsense', () => {

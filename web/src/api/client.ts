@@ -57,14 +57,14 @@ export function createJoinToken(body: JoinTokenRequest): Promise<JoinToken> {
   return result(client.POST('/api/v1/join-tokens', { body }));
 }
 
-/** `to` is the server's time, so that a reader's wrong clock does not move the picture. */
+/** `toMs` is the server's time, so that a reader's wrong clock does not move the picture. */
 export function readSeries(
   source: string,
   target: string,
   range: Range,
-  to: Date,
+  toMs: number,
 ): Promise<Series> {
-  const params = { path: { source, target }, query: { range, to: to.toISOString() } };
+  const params = { path: { source, target }, query: { range, to: new Date(toMs).toISOString() } };
   return result(client.GET('/api/v1/pairs/{source}/{target}/series', { params }));
 }
 

@@ -36,6 +36,8 @@ export interface Columns {
   stepSeconds: number;
   /** The point of each step; `null` says that nothing was measured, which is not loss. */
   points: (Point | null)[];
+  /** How many of them are old enough that an empty one stays empty. */
+  settled: number;
 }
 
 export function toColumns(series: Series): Columns {
@@ -44,15 +46,14 @@ export function toColumns(series: Series): Columns {
   const count = Math.ceil((end - Date.parse(series.from) / 1_000) / step);
   const slots = Math.min(SLOTS_MAX, Math.max(0, count || 0));
   const start = end - slots * step;
-  const isYoung = (slot: number) => start + (slot + 1) * step > end - SETTLED_SECONDS;
   const points: (Point | null)[] = new Array(slots).fill(null);
   for (const point of series.points) {
     const slot = Math.round((Date.parse(point.at) / 1_000 - start) / step);
     if (slot >= 0 && slot < slots) points[slot] = point;
   }
-  while (points.length > 0 && points.at(-1) === null && isYoung(points.length - 1)) points.pop();
   const times = points.map((_, slot) => start + slot * step);
-  return { times, stepSeconds: step, points };
+  const settled = Math.min(slots, Math.max(0, Math.floor(slots - SETTLED_SECONDS / step)));
+  return { times, stepSeconds: step, points, settled };
 }
 
 export type Measure = 'rtt_p50_us' | 'rtt_p95_us' | 'rtt_p99_us' | 'loss_permille';
@@ -62,9 +63,9 @@ export function measureOf(columns: Columns, measure: Measure): (number | null)[]
 }
 
 /** Runs of steps without any measurement, as slots from `from` up to and without `to`. */
-export function gapsOf({ points }: Columns): { from: number; to: number }[] {
+export function gapsOf({ points, settled }: Columns): { from: number; to: number }[] {
   const gaps: { from: number; to: number }[] = [];
-  points.forEach((point, slot) => {
+  points.slice(0, settled).forEach((point, slot) => {
     if (point) return;
     const last = gaps.at(-1);
     if (last?.to === slot) last.to = slot + 1;

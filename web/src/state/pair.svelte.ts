@@ -23,7 +23,7 @@ export class PairHistory {
   follow(source: string, target: string, range: Range, now: () => number): () => void {
     const run = (this.#run += 1);
     const read = async () => {
-      await this.#read(source, target, range, new Date(now()), run);
+      await this.#read(source, target, range, now(), run);
       if (run === this.#run) this.#timer = setTimeout(read, refreshMs(range));
     };
     void read();
@@ -33,7 +33,7 @@ export class PairHistory {
     };
   }
 
-  async #read(source: string, target: string, range: Range, to: Date, run: number) {
+  async #read(source: string, target: string, range: Range, to: number, run: number) {
     try {
       const both = await Promise.all([
         readSeries(source, target, range, to),
