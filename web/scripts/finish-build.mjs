@@ -58,10 +58,7 @@ function weigh() {
   rmSync(join(DIST, '.vite'), { recursive: true });
   const entries = Object.values(chunks);
   const start = entries.find((chunk) => chunk.isEntry);
-  const weights = [
-    ['css', only('.css').map((name) => join(ASSETS, name)), LIMITS_GZIP.css],
-    ['first page', filesOf(start), LIMITS_GZIP.js],
-  ];
+  const weights = [['css', only('.css').map((name) => join(ASSETS, name)), LIMITS_GZIP.css]];
   for (const chunk of entries.filter((candidate) => candidate.isDynamicEntry)) {
     if (chunk.src?.includes('/page/')) {
       weights.push([basename(chunk.src), [...filesOf(start), ...filesOf(chunk)], LIMITS_GZIP.js]);

@@ -4,9 +4,8 @@
  */
 
 import type { Component } from 'svelte';
-import type { Params } from './model/route';
+import { matchPath, type Params } from './model/route';
 import type { Role } from './model/role';
-import OverviewPage from './page/OverviewPage.svelte';
 import type { Mesh } from './state/mesh.svelte';
 
 export interface PageProps {
@@ -21,7 +20,6 @@ export interface Place {
   group: Group;
   label: string;
   icon: string;
-  /** One of the three that a phone shows without opening the menu. */
   isAtHand?: boolean;
 }
 
@@ -33,50 +31,32 @@ export interface PageEntry {
   load: () => Promise<{ default: Component<PageProps> }>;
 }
 
-const overview: Place = {
-  group: 'watch',
-  label: 'Overview',
-  icon: 'M2 11h4l2.500-6 4 11 2.500-5h3',
-  isAtHand: true,
-};
-const matrix: Place = {
-  group: 'watch',
-  label: 'Matrix',
-  icon: 'M3 3h14v14H3zM3 7.700h14M3 12.300h14M7.700 3v14M12.300 3v14',
-  isAtHand: true,
-};
-const agents: Place = {
-  group: 'watch',
-  label: 'Agents',
-  icon: 'M3 3.500h14v5H3zM3 11.500h14v5H3zM6 6h.01M6 14h.01',
-  isAtHand: true,
-};
-const join: Place = { group: 'set-up', label: 'Add agents', icon: 'M10 3v14M3 10h14' };
+/** The three that a phone shows without opening the menu. */
+const isAtHand = true;
 
-// prettier-ignore -- one page, one line
+// One page, one line.
+// prettier-ignore
 export const PAGES: readonly PageEntry[] = [
-  {
-    path: '/',
-    role: 'viewer',
-    place: overview,
-    load: () => Promise.resolve({ default: OverviewPage }),
-  },
-  {
-    path: '/matrix',
-    role: 'viewer',
-    place: matrix,
-    load: () => import('./page/MatrixPage.svelte'),
-  },
-  {
-    path: '/agents',
-    role: 'viewer',
-    place: agents,
-    load: () => import('./page/AgentsPage.svelte'),
-  },
+  { path: '/', role: 'viewer', load: () => import('./page/OverviewPage.svelte'), place: { group: 'watch', label: 'Overview', isAtHand, icon: 'M2 11h4l2.5-6 4 11 2.5-5h3' } },
+  { path: '/matrix', role: 'viewer', load: () => import('./page/MatrixPage.svelte'), place: { group: 'watch', label: 'Matrix', isAtHand, icon: 'M3 3h14v14H3zM3 7.7h14M3 12.3h14M7.7 3v14M12.3 3v14' } },
+  { path: '/agents', role: 'viewer', load: () => import('./page/AgentsPage.svelte'), place: { group: 'watch', label: 'Agents', isAtHand, icon: 'M3 3.5h14v5H3zM3 11.5h14v5H3zM6 6h.01M6 14h.01' } },
   { path: '/agents/:name', role: 'viewer', load: () => import('./page/AgentPage.svelte') },
   { path: '/pairs/:source/:target', role: 'viewer', load: () => import('./page/PairPage.svelte') },
-  { path: '/join', role: 'admin', place: join, load: () => import('./page/JoinPage.svelte') },
+  { path: '/join', role: 'admin', load: () => import('./page/JoinPage.svelte'), place: { group: 'set-up', label: 'Add agents', icon: 'M10 3v14M3 10h14' } },
 ];
+
+export interface FoundPage {
+  entry: PageEntry;
+  params: Params;
+}
+
+export function findPage(path: string): FoundPage | null {
+  for (const entry of PAGES) {
+    const params = matchPath(entry.path, path);
+    if (params) return { entry, params };
+  }
+  return null;
+}
 
 export const GROUPS: readonly { group: Group; label: string }[] = [
   { group: 'watch', label: 'Watch' },

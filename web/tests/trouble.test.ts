@@ -31,6 +31,11 @@ function matrixOf(n: number, cells: Record<string, number> = {}): LiveMatrix {
   return new LiveMatrix({ n, generation: 1n, sequence: 0n, serverMicros: 0n, cells: all });
 }
 
+/** 24 of the 36 pairs from the first six agents to the other six, at most four at each end. */
+const crossing = [0, 1, 2, 3, 4, 5].flatMap((source) =>
+  [0, 1, 2, 3].map((step) => [source, 6 + ((source + step) % 6)]),
+);
+
 const lossy = packCell(LOSSY, 40, 400);
 const down = packCell(DOWN, 1_000, null);
 const unknown = packCell(UNKNOWN, null, null);
@@ -56,6 +61,35 @@ describe('what is wrong now', () => {
     const troubles = findTroubles(matrixOf(5, cells), agents(5), NOW, 12);
     expect(troubles).toHaveLength(1);
     expect(troubles[0]).toMatchObject({ title: 'Nobody reaches n0', href: '/agents/n0' });
+  });
+
+  it('tells most pairs to an agent together, and accuses nobody else of them', () => {
+    const cells: Record<string, number> = {};
+    for (const source of [1, 2, 3, 4]) cells[`${source}>0`] = source === 4 ? lossy : down;
+    const troubles = findTroubles(matrixOf(6, cells), agents(6), NOW, 12);
+    expect(troubles.map(({ title }) => title)).toEqual(['Most pairs to n0 are in trouble']);
+    expect(troubles[0].detail).toBe('3 down, 1 lossy of 5');
+  });
+
+  it('tells most pairs from one site to another together, and the odd one apart', () => {
+    const inTwo = agents(12).map((agent) => ({ ...agent, site: agent.index < 6 ? 'a' : 'b' }));
+    const cells: Record<string, number> = { '1>2': lossy };
+    for (const [source, target] of crossing) cells[`${source}>${target}`] = lossy;
+    const titles = findTroubles(matrixOf(12, cells), inTwo, NOW, 12).map(({ title }) => title);
+    expect(titles).toEqual(['Most pairs from a to b', 'n1 → n2']);
+  });
+
+  it('gives each pair to one group only', () => {
+    const cells: Record<string, number> = {};
+    for (const peer of [2, 3, 4, 5, 6, 7]) {
+      cells[`0>${peer}`] = lossy;
+      cells[`${peer}>1`] = lossy;
+    }
+    const titles = findTroubles(matrixOf(12, cells), agents(12), NOW, 12).map(({ title }) => title);
+    expect(titles).toEqual([
+      'Most pairs from n0 are in trouble',
+      'Most pairs to n1 are in trouble',
+    ]);
   });
 
   it('tells silence apart from an agent that is heard from and measures nothing', () => {

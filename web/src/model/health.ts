@@ -101,6 +101,15 @@ export function burdenOf(...healths: Health[]): number {
   return healths.reduce((sum, health) => sum + weigh(health), 0);
 }
 
+/** "2 down, 1 lossy": the trouble alone. */
+export function sayBad(health: Health): string {
+  const states = ['down', 'lossy', 'slow'] as const;
+  return states
+    .filter((state) => health[state] > 0)
+    .map((state) => `${health[state]} ${state}`)
+    .join(', ');
+}
+
 /** "2 down, 1 lossy, 5 OK": what a bar of colours says in words. */
 export function sayHealth(health: Health): string {
   const said = PAIR_STATES.filter((state) => health[state] > 0).map(

@@ -2,6 +2,8 @@
 
 import { stateName, lossPermille, rttMicros, type PairState } from './cell';
 import { formatAge, formatLoss, formatRtt, plural, stateWord } from './format';
+import { groupPairs, type AgentGroup, type SiteGroup } from './groups';
+import { agentHealth, badOf, sayBad, totalOf, worstOf, type AgentHealth } from './health';
 import type { LiveMatrix } from './live';
 import type { AgentLabel } from './order';
 import { agentPath, pairPath } from './route';
@@ -18,20 +20,56 @@ export interface Trouble {
 
 export type SeenAgent = AgentLabel & Seen;
 
-/** Agents first, because one of them explains many pairs; a pair bad both ways is one line. */
+/** Agents and sites first, because one of them explains many pairs; a pair bad both ways is one line. */
 export function findTroubles(
   matrix: LiveMatrix,
   agents: SeenAgent[],
   now: number,
   limit: number,
 ): Trouble[] {
-  const about = agentTroubles(matrix, agents, now);
+  const { down, unknown } = agentTroubles(matrix, agents, now);
+  const health = agentHealth(matrix);
+  const groups = groupPairs(matrix, agents, health, worstPairs(matrix, Infinity));
+  // Those that are down as a whole are told already, with all that is known of them.
+  const told = new Set(down.map(({ href }) => href));
+  const most = groupTroubles(agents, health, groups.agents).filter(({ href }) => !told.has(href));
+  const sites = groups.sites.map(siteTrouble);
   // Twice as many cells as lines: two cells can be one line.
-  const pairs = pairTroubles(matrix, agents, worstPairs(matrix, 2 * limit));
-  return [...about, ...pairs].slice(0, limit);
+  const pairs = pairTroubles(matrix, agents, groups.rest.slice(0, 2 * limit));
+  return [...down, ...most, ...sites, ...unknown, ...pairs].slice(0, limit);
 }
 
-function agentTroubles(matrix: LiveMatrix, agents: SeenAgent[], now: number): Trouble[] {
+function groupTroubles(agents: SeenAgent[], all: AgentHealth[], groups: AgentGroup[]): Trouble[] {
+  return groups.map(({ agent, direction }) => {
+    const { name } = agents[agent];
+    const [from, to] = [all[agent].from, all[agent].to];
+    const title = {
+      from: `Most pairs from ${name} are in trouble`,
+      to: `Most pairs to ${name} are in trouble`,
+      both: `Most pairs of ${name} are in trouble`,
+    }[direction];
+    const detail = {
+      from: `${sayBad(from)} of ${totalOf(from)}`,
+      to: `${sayBad(to)} of ${totalOf(to)}`,
+      both: `${badOf(from)} of ${totalOf(from)} from it, ${badOf(to)} of ${totalOf(to)} to it`,
+    }[direction];
+    const state = worstOf(direction === 'from' ? from : to) ?? 'unknown';
+    return { key: `group ${agent}`, state, title, detail, href: agentPath(name) };
+  });
+}
+
+function siteTrouble({ source, target, health }: SiteGroup): Trouble {
+  const isInside = source === target;
+  return {
+    key: `sites ${source} ${target}`,
+    state: worstOf(health) ?? 'unknown',
+    title: isInside ? `Most pairs inside ${source}` : `Most pairs from ${source} to ${target}`,
+    detail: `${sayBad(health)} of ${totalOf(health)}`,
+    href: `/matrix?q=${encodeURIComponent(`${source} > ${target}`)}`,
+  };
+}
+
+function agentTroubles(matrix: LiveMatrix, agents: SeenAgent[], now: number) {
   const patterns = new Map(findPatterns(matrix, agents).map((pattern) => [pattern.agent, pattern]));
   const down: Trouble[] = [];
   const unknown: Trouble[] = [];
@@ -60,7 +98,7 @@ function agentTroubles(matrix: LiveMatrix, agents: SeenAgent[], now: number): Tr
       });
     }
   }
-  return [...down, ...unknown];
+  return { down, unknown };
 }
 
 function givesNothing({ rows }: LiveMatrix, agent: number): boolean {

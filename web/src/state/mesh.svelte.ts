@@ -9,20 +9,18 @@ import { openLive, type LiveSocket } from '../api/live';
 import { HeldFrames, LiveMatrix } from '../model/live';
 import { DEAD_AFTER_MS, freshness, remedyFor, retryDelayMs } from '../model/reconnect';
 import { KIND_REFETCH, type Frame } from '../model/wire';
+import { Roster, byIndex } from './roster.svelte';
 import { session } from './session.svelte';
 
 export type MeshPhase = 'loading' | 'ready' | 'failed' | 'forbidden';
 
 const TICK_MS = 500;
-/** When each agent was last heard of is no part of the frames, and is asked for while a page shows it. */
-const ROSTER_EVERY_MS = 15_000;
 
 export class Mesh {
   phase = $state<MeshPhase>('loading');
   message = $state('');
   agents = $state.raw<Agent[]>([]);
-  /** The same agents as they were read last: what changes of them without another generation. */
-  roster = $state.raw<Agent[]>([]);
+  readonly roster = new Roster();
   matrix = $state.raw<LiveMatrix | null>(null);
   /** Rises with every change of a cell; reading it makes a computation follow the matrix. */
   version = $state(0);
@@ -46,8 +44,6 @@ export class Mesh {
   #summarised = -1;
   #triedAt = 0;
   #clockOffset = 0;
-  #rosterWanted = 0;
-  #rosterReadAt = -Infinity;
   #online = () => this.#connect();
 
   start(): void {
@@ -73,28 +69,6 @@ export class Mesh {
   onTouched(listener: (index: number) => void): () => void {
     this.#touched.add(listener);
     return () => this.#touched.delete(listener);
-  }
-
-  /** Keeps the roster young until the answer is called. */
-  followRoster(): () => void {
-    this.#rosterWanted += 1;
-    void this.#readRoster();
-    return () => (this.#rosterWanted -= 1);
-  }
-
-  async #readRoster(): Promise<void> {
-    const isDue = performance.now() - this.#rosterReadAt >= ROSTER_EVERY_MS;
-    if (!isDue || !this.matrix || document.hidden) return;
-    this.#rosterReadAt = performance.now();
-    const run = this.#run;
-    try {
-      const { agents, generation } = await readAgents();
-      if (run !== this.#run || BigInt(generation) !== this.matrix.generation) return;
-      this.roster = byIndex(agents);
-    } catch (problem) {
-      // The next frame or its absence tells how the connection is; only an ended session is news.
-      if (problem instanceof ApiProblem && problem.status === 401) session.expire();
-    }
   }
 
   #connect(): void {
@@ -128,8 +102,7 @@ export class Mesh {
       if (!matches || !this.#held?.replay(matrix)) return this.#again(run);
       this.#held = null;
       this.agents = byIndex(agents);
-      this.roster = this.agents;
-      this.#rosterReadAt = performance.now();
+      this.roster.set(this.agents, generation);
       this.#setClock(snapshot.serverMicros);
       this.matrix = matrix;
       this.phase = 'ready';
@@ -196,7 +169,7 @@ export class Mesh {
   #tick(): void {
     this.now = performance.now();
     this.serverNow = Date.now() + this.#clockOffset;
-    if (this.#rosterWanted > 0) void this.#readRoster();
+    this.roster.tick();
     if (this.#summarised !== this.version) {
       this.#summarised = this.version;
       this.pulse += 1;
@@ -214,8 +187,4 @@ export class Mesh {
     this.pulse += 1;
     this.#summarised = this.version;
   }
-}
-
-function byIndex(agents: readonly Agent[]): Agent[] {
-  return [...agents].sort((a, b) => a.index - b.index);
 }
