@@ -16,12 +16,14 @@ export class PairHistory {
   /** True when the last attempt failed and what is shown is older than it should be. */
   isOld = $state(false);
 
+  #pair = '';
   #run = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Follows the pair until the answer is called. */
   follow(source: string, target: string, range: Range, now: () => number): () => void {
     const run = (this.#run += 1);
+    this.#forget(`${source}/${target}`);
     const read = async () => {
       await this.#read(source, target, range, now(), run);
       if (run === this.#run) this.#timer = setTimeout(read, refreshMs(range));
@@ -31,6 +33,16 @@ export class PairHistory {
       this.#run += 1;
       clearTimeout(this.#timer);
     };
+  }
+
+  /** What is known of one pair must never stand under the name of another. */
+  #forget(pair: string): void {
+    if (pair === this.#pair) return;
+    this.#pair = pair;
+    this.columns = null;
+    this.shown = null;
+    this.isOld = false;
+    this.phase = 'loading';
   }
 
   async #read(source: string, target: string, range: Range, to: number, run: number) {
