@@ -82,7 +82,9 @@ const ROUTES = {
     }
     const expires_at = new Date(Date.now() + 1_000 * life).toISOString();
     json(response, 201, { token: `ep1.${'exampletoken'.repeat(8)}`, uses, expires_at });
-    arriving = ARRIVALS.map(([name, place, after]) =>
+    for (const timer of arriving) clearTimeout(timer);
+    const isNew = ([name]) => !mesh.agents.some((agent) => agent.name === name);
+    arriving = ARRIVALS.filter(isNew).map(([name, place, after]) =>
       setTimeout(() => {
         mesh.join(name, site ?? place);
         announce();
