@@ -7,6 +7,8 @@ export default defineConfig({
   build: {
     assetsInlineLimit: 0,
     cssCodeSplit: false,
+    // Which script needs which: scripts/finish-build.mjs weighs each page by it, and takes it away.
+    manifest: true,
     target: 'es2022',
     reportCompressedSize: false,
   },

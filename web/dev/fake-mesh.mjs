@@ -1,5 +1,7 @@
 /** A mesh that does not exist: agents, who measures whom, and faults that come and go by a seed. */
 
+import { createHash } from 'node:crypto';
+
 const STATE = { unknown: 0, ok: 1, slow: 2, lossy: 3, down: 4, self: 5, notAssigned: 6 };
 const SITES = [
   'alpha',
@@ -39,18 +41,50 @@ const CITIES = [
 const FULL_MESH_MAX = 65;
 
 export class FakeMesh {
-  generation = 1n;
   sequence = 0n;
   #random;
   #faults = [];
 
-  constructor(count, seed = 7) {
+  constructor(count, { seed = 7, generation = 1n } = {}) {
     this.#random = generator(seed);
+    this.generation = generation;
     this.agents = makeAgents(count);
     this.n = count;
     this.base = this.agents.map(() => this.#random());
     this.cells = new Uint32Array(count * count);
     for (let at = 0; at < this.cells.length; at += 1) this.cells[at] = this.#healthy(at);
+  }
+
+  /** An agent that just came: its pairs are not known yet, and fill as the mesh steps. */
+  join(name, site) {
+    const before = this.cells;
+    const old = this.n;
+    this.n += 1;
+    this.generation += 1n;
+    this.base.push(this.#random());
+    this.agents.push(makeAgent(old, name, site));
+    this.cells = new Uint32Array(this.n * this.n);
+    for (let at = 0; at < this.cells.length; at += 1) {
+      const [source, target] = [Math.floor(at / this.n), at % this.n];
+      if (source < old && target < old) this.cells[at] = before[source * old + target];
+      else this.cells[at] = source === target ? this.#healthy(at) : pack(STATE.unknown, null, null);
+    }
+    // Faults name cells by number, and the numbers have moved.
+    this.#faults = [];
+  }
+
+  /** What the pair takes on a good day. */
+  typicalRtt(source, target) {
+    return this.#rtt(source, target);
+  }
+
+  /** Like the aggregator: heard from a moment ago, but for one agent that went silent. */
+  listing(silent) {
+    const seen = (index) => Date.now() - (index === silent ? 26 * 60_000 : 2_000);
+    return this.agents.map((agent) => ({
+      ...agent,
+      last_seen_at: new Date(seen(agent.index)).toISOString(),
+    }));
   }
 
   /** One tenth of a second: a few cells get new numbers, and now and then a fault begins or ends. */
@@ -74,6 +108,8 @@ export class FakeMesh {
 
   /** A picture with one of everything, for screenshots and tests. */
   breakSome() {
+    // The pairs below are named by number; a mesh without them stays well.
+    if (this.n < 7) return;
     const write = (at, cell) => this.#measured(at) && (this.cells[at] = cell);
     const { n } = this;
     const begin = (fault) => this.#begin({ ...fault, lasts: true }, write);
@@ -198,17 +234,21 @@ function makeAgents(count) {
   const names = count <= 30 ? SITES : CITIES;
   return Array.from({ length: count }, (_, index) => {
     const site = names[Math.floor(index / size) % names.length];
-    return {
-      index,
-      id: index.toString(16).padStart(64, '0'),
-      name: `${site}-${(index % size) + 1}`,
-      site,
-      addresses: [`10.${Math.floor(index / size)}.0.${(index % size) + 1}`],
-      version: '0.1.0',
-      last_seen_at: new Date().toISOString(),
-      joined_at: '2026-11-23T00:00:00Z',
-    };
+    return makeAgent(index, `${site}-${(index % size) + 1}`, site);
   });
+}
+
+function makeAgent(index, name, site) {
+  return {
+    index,
+    id: createHash('sha256').update(name).digest('hex'),
+    name,
+    site,
+    addresses: [`10.${Math.floor(index / 3)}.0.${(index % 3) + 1}`],
+    version: '0.1.0',
+    last_seen_at: new Date().toISOString(),
+    joined_at: '2026-11-23T00:00:00Z',
+  };
 }
 
 function pack(state, permille, micros) {

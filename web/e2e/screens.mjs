@@ -2,13 +2,14 @@
  * Opens every page in light and dark, wide and on a phone, takes a picture of each, and checks it with axe.
  * Fails on any accessibility finding, on any breach of the content security policy, and on any script error.
  *
- *   node e2e/screens.mjs --url http://127.0.0.1:8080 --name admin --password secret --out shots
+ *   node e2e/screens.mjs --url http://127.0.0.1:8080 --name admin --password secret --out shots [--only pair,join]
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { chromium } from 'playwright-core';
+import { pagesOf } from './pages.mjs';
 
 const { values: options } = parseArgs({
   options: {
@@ -16,6 +17,7 @@ const { values: options } = parseArgs({
     name: { type: 'string', default: 'admin' },
     password: { type: 'string', default: 'everypath' },
     out: { type: 'string', default: 'dist-screens' },
+    only: { type: 'string' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
   },
 });
@@ -32,15 +34,6 @@ const SIZES = {
     isMobile: true,
   },
 };
-/** Each is a page or a state of it: where to go, and what to wait for. */
-const PAGES = {
-  matrix: { path: '/', ready: '[data-testid=matrix]' },
-  list: { path: '/?view=list', ready: '[data-testid=matrix-list] tr[data-state]' },
-  loss: { path: '/?lens=loss&sort=worst', ready: '[data-testid=matrix]' },
-  rtt: { path: '/?lens=rtt', ready: '[data-testid=matrix]' },
-  missing: { path: '/nowhere', ready: 'main' },
-};
-
 mkdirSync(options.out, { recursive: true });
 const browser = await chromium.launch({
   executablePath: options.chromium,
@@ -70,13 +63,15 @@ process.exit(faults.length > 0 ? 1 : 0);
 
 async function visit(colorScheme, size, shape) {
   const context = await browser.newContext({ ...shape, colorScheme });
-  const page = await context.newPage();
-  page.setDefaultTimeout(20_000);
+  context.setDefaultTimeout(20_000);
   const label = `${colorScheme}-${size}`;
-  page.on('pageerror', (error) => faults.push(`${label}: script error: ${error.message}`));
-  page.on('console', (message) => {
+  context.on('weberror', (found) =>
+    faults.push(`${label}: script error: ${found.error().message}`),
+  );
+  context.on('console', (message) => {
     if (/Content Security Policy/i.test(message.text())) faults.push(`${label}: ${message.text()}`);
   });
+  const page = await context.newPage();
 
   await page.goto(`${options.url}/welcome`);
   await page.waitForSelector('[role=status]');
@@ -99,21 +94,59 @@ async function visit(colorScheme, size, shape) {
   await look(page, `${label}-login-refused`);
   await page.fill('#password', options.password);
   await page.click('button[type=submit]');
-  await page.waitForSelector('[data-testid=matrix], [data-testid=join]');
-
-  for (const [name, { path, ready }] of Object.entries(PAGES)) {
-    await page.goto(options.url + path);
-    await page.waitForSelector(ready);
-    await page.waitForTimeout(400);
-    await look(page, `${label}-${name}`);
+  await page.waitForSelector('[data-testid=now], [data-testid=no-agents]');
+  const names = await agentNames(page);
+  if (names.length < 2) {
+    await look(page, `${label}-empty`);
+    return context.close();
   }
-  await openPair(page, label);
+
+  for (const [name, steps] of Object.entries(pagesOf(names))) {
+    if (isWanted(name)) await visitPage(context, `${label}-${name}`, steps);
+  }
+  if (isWanted('keyboard')) await openPair(page, label);
+  if (isWanted('menu') && size === 'phone') await openMenu(page, label);
   await context.close();
+}
+
+/** Each in a page of its own, so that nothing prepared for one of them reaches another. */
+async function visitPage(context, name, { path, ready, prepare, act }) {
+  const page = await context.newPage();
+  await prepare?.(page);
+  await page.goto(options.url + path);
+  await page.waitForSelector(ready);
+  await act?.(page);
+  await page.waitForTimeout(500);
+  await look(page, name);
+  const overflow = await page.evaluate(
+    () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+  );
+  if (overflow > 0) faults.push(`${name}: the page is ${overflow} px wider than the window`);
+  await page.close();
+}
+
+function isWanted(name) {
+  return !options.only || options.only.split(',').some((part) => name.startsWith(part));
+}
+
+/** Two agents of the mesh, whichever it is: far enough apart to be of two sites where there are two. */
+async function agentNames(page) {
+  const { agents } = await page.evaluate(async () => (await fetch('/api/v1/agents')).json());
+  return agents.length < 2 ? [] : [agents[1].name, (agents[4] ?? agents[0]).name];
+}
+
+async function openMenu(page, label) {
+  await page.goto(options.url);
+  await page.getByRole('button', { name: 'Menu' }).click();
+  await page.waitForSelector('dialog[open]');
+  await look(page, `${label}-menu`);
+  await page.keyboard.press('Escape');
+  await page.waitForSelector('dialog[open]', { state: 'detached' });
 }
 
 /** By keyboard alone: the picture must be usable without a pointer. */
 async function openPair(page, label) {
-  await page.goto(options.url);
+  await page.goto(`${options.url}/matrix`);
   await page.waitForSelector('[data-testid=matrix]');
   await page.focus('[data-testid=matrix]');
   for (const key of ['ArrowDown', 'ArrowDown', 'ArrowRight', 'ArrowRight', 'ArrowRight']) {

@@ -113,6 +113,7 @@ describe('what to look at first', () => {
     });
     expect(findPatterns(column, agents)).toEqual([
       {
+        agent: 3,
         text: 'Nobody reaches alpha-1',
         evidence: '3 of 3 pairs to it are down',
         filter: '> alpha-1',

@@ -1,6 +1,8 @@
 /** Every request to the aggregator, typed by its OpenAPI document, and one shape for every failure. */
 
 import createClient from 'openapi-fetch';
+import { fieldErrors, type FieldError } from '../model/problem';
+import type { Range, Series } from '../model/series';
 import { decodeSnapshot, type Snapshot } from '../model/wire';
 import type { components, paths } from './schema';
 
@@ -18,6 +20,7 @@ export class ApiProblem extends Error {
     readonly code: string,
     message: string,
     readonly retryAfterSeconds: number | null = null,
+    readonly errors: readonly FieldError[] = [],
   ) {
     super(message);
   }
@@ -52,9 +55,21 @@ export function readAgents(): Promise<Agents> {
   return result(client.GET('/api/v1/agents'));
 }
 
-export function createJoinToken(uses: number, lifetimeSeconds: number): Promise<JoinToken> {
-  const body = { uses, expires_in_s: lifetimeSeconds, site: null };
+export type JoinTokenRequest = components['schemas']['JoinTokenRequest'];
+
+export function createJoinToken(body: JoinTokenRequest): Promise<JoinToken> {
   return result(client.POST('/api/v1/join-tokens', { body }));
+}
+
+/** `toMs` is the server's time, so that a reader's wrong clock does not move the picture. */
+export function readSeries(
+  source: string,
+  target: string,
+  range: Range,
+  toMs: number,
+): Promise<Series> {
+  const params = { path: { source, target }, query: { range, to: new Date(toMs).toISOString() } };
+  return result(client.GET('/api/v1/pairs/{source}/{target}/series', { params }));
 }
 
 export async function readMatrix(): Promise<Snapshot> {
@@ -70,6 +85,11 @@ export async function readMatrix(): Promise<Snapshot> {
     'unreadable',
     'The aggregator sent a matrix that this page cannot read. Reload the page; the aggregator may have been upgraded.',
   );
+}
+
+/** Any failure in words for the reader. */
+export function messageOf(problem: unknown): string {
+  return problem instanceof Error ? problem.message : String(problem);
 }
 
 async function result<T>(
@@ -100,6 +120,7 @@ function problemOf(response: Response, body: unknown): ApiProblem {
     typeof code === 'string' ? code : 'unexpected',
     typeof detail === 'string' && detail !== '' ? detail : fallback(response.status),
     Number.isFinite(wait) && wait > 0 ? wait : null,
+    fieldErrors(body),
   );
 }
 

@@ -78,3 +78,15 @@ export function formatCount(count: number): string {
 export function plural(count: number, one: string, many = `${one}s`): string {
   return `${formatCount(count)} ${count === 1 ? one : many}`;
 }
+
+/** For an axis: as short as it can be, because the tick says where exactly. */
+export function formatRttTick(micros: number): string {
+  if (micros === 0) return '0';
+  if (micros < 1_000) return `${micros} µs`;
+  if (micros < 1_000_000) return `${Number((micros / 1_000).toPrecision(3))} ms`;
+  return `${Number((micros / 1_000_000).toPrecision(3))} s`;
+}
+
+export function formatPercentTick(permille: number): string {
+  return `${Number((permille / 10).toPrecision(3))} %`;
+}

@@ -16,6 +16,8 @@ import type { AgentLabel } from './order';
 import { formatCount, plural } from './format';
 
 export interface Pattern {
+  /** Index of the agent that it is about. */
+  agent: number;
   /** What the shape says, with the count that it was read from. */
   text: string;
   evidence: string;
@@ -40,18 +42,21 @@ export function findPatterns(matrix: LiveMatrix, agents: AgentLabel[]): Pattern[
     const to = `${share(matrix.columns, index)} pairs to it`;
     if (isMute && isUnreached) {
       patterns.push({
+        agent: index,
         text: `${name} is cut off`,
         evidence: `${from} and ${to} are down`,
         filter: name,
       });
     } else if (isMute) {
       patterns.push({
+        agent: index,
         text: `${name} reaches nobody`,
         evidence: `${from} are down`,
         filter: `${name} >`,
       });
     } else {
       patterns.push({
+        agent: index,
         text: `Nobody reaches ${name}`,
         evidence: `${to} are down`,
         filter: `> ${name}`,

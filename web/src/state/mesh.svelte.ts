@@ -9,6 +9,7 @@ import { openLive, type LiveSocket } from '../api/live';
 import { HeldFrames, LiveMatrix } from '../model/live';
 import { DEAD_AFTER_MS, freshness, remedyFor, retryDelayMs } from '../model/reconnect';
 import { KIND_REFETCH, type Frame } from '../model/wire';
+import { Roster, byIndex } from './roster.svelte';
 import { session } from './session.svelte';
 
 export type MeshPhase = 'loading' | 'ready' | 'failed' | 'forbidden';
@@ -19,6 +20,7 @@ export class Mesh {
   phase = $state<MeshPhase>('loading');
   message = $state('');
   agents = $state.raw<Agent[]>([]);
+  readonly roster = new Roster();
   matrix = $state.raw<LiveMatrix | null>(null);
   /** Rises with every change of a cell; reading it makes a computation follow the matrix. */
   version = $state(0);
@@ -27,6 +29,8 @@ export class Mesh {
   lastHeard = $state<number | null>(null);
   now = $state(performance.now());
   freshness = $derived(freshness(this.lastHeard, this.now));
+  /** The aggregator's clock, in milliseconds since 1970; the reader's own may be wrong. */
+  serverNow = $state(Date.now());
 
   // eslint-disable-next-line svelte/prefer-svelte-reactivity -- listeners are called, never shown
   #touched = new Set<(index: number) => void>();
@@ -39,6 +43,7 @@ export class Mesh {
   #ticker: ReturnType<typeof setInterval> | undefined;
   #summarised = -1;
   #triedAt = 0;
+  #clockOffset = 0;
   #online = () => this.#connect();
 
   start(): void {
@@ -96,7 +101,9 @@ export class Mesh {
       const matrix = new LiveMatrix(snapshot);
       if (!matches || !this.#held?.replay(matrix)) return this.#again(run);
       this.#held = null;
-      this.agents = [...agents].sort((a, b) => a.index - b.index);
+      this.agents = byIndex(agents);
+      this.roster.set(this.agents, generation);
+      this.#setClock(snapshot.serverMicros);
       this.matrix = matrix;
       this.phase = 'ready';
       this.lastHeard = performance.now();
@@ -126,6 +133,7 @@ export class Mesh {
   #frame(frame: Frame, run: number): void {
     if (run !== this.#run) return;
     this.lastHeard = performance.now();
+    this.#setClock(frame.serverMicros);
     if (!this.matrix || this.#held) {
       this.#held?.push(frame);
       return;
@@ -160,12 +168,18 @@ export class Mesh {
 
   #tick(): void {
     this.now = performance.now();
+    this.serverNow = Date.now() + this.#clockOffset;
+    this.roster.tick();
     if (this.#summarised !== this.version) {
       this.#summarised = this.version;
       this.pulse += 1;
     }
     const silentSince = Math.max(this.lastHeard ?? 0, this.#triedAt);
     if (this.#socket && this.now - silentSince > DEAD_AFTER_MS) this.#connect();
+  }
+
+  #setClock(serverMicros: bigint): void {
+    this.#clockOffset = Number(serverMicros / 1_000n) - Date.now();
   }
 
   #changed(): void {

@@ -1,0 +1,115 @@
+/**
+ * Every page, and every state of it that looks different: where to go, what to wait for, and what to do before
+ * (`prepare`, which may answer requests in the server's place) and after (`act`).
+ */
+
+const session = (role) => async (page) => {
+  await page.route('**/api/v1/session', (route) =>
+    route.fulfill({ json: { name: `the-${role}`, role } }),
+  );
+};
+
+const series = (answer) => async (page) => {
+  await page.route('**/series?**', answer);
+};
+
+const problem = (status, code, detail) => (route) =>
+  route.fulfill({
+    status,
+    contentType: 'application/problem+json',
+    body: JSON.stringify({ type: 'about:blank', title: code, status, code, detail, instance: '' }),
+  });
+
+/** An answer of the right shape in which nothing was measured. */
+async function withoutPoints(route) {
+  const answer = await route.fetch();
+  await route.fulfill({ json: { ...(await answer.json()), points: [] } });
+}
+
+/** A socket that opens and never says anything. */
+const silence = (page) => page.routeWebSocket('**/api/v1/live', () => undefined);
+
+export function pagesOf([first, second]) {
+  const pair = `/pairs/${first}/${second}`;
+  const drawn = '[data-testid=history] canvas';
+  return {
+    overview: { path: '/', ready: '[data-testid=troubles] li' },
+    'overview-stale': { path: '/', prepare: silence, ready: '[data-testid=stale]' },
+    'overview-forbidden': {
+      path: '/',
+      prepare: (page) =>
+        page.route('**/api/v1/matrix', problem(403, 'not_allowed', 'Your role may not see this.')),
+      ready: '[role=alert]',
+    },
+    matrix: { path: '/matrix', ready: '[data-testid=matrix]' },
+    list: { path: '/matrix?view=list', ready: '[data-testid=matrix-list] tr[data-state]' },
+    loss: { path: '/matrix?lens=loss&sort=worst', ready: '[data-testid=matrix]' },
+    rtt: { path: '/matrix?lens=rtt', ready: '[data-testid=matrix]' },
+    agents: { path: '/agents', ready: '[data-testid=agents] tbody a' },
+    'agents-none': { path: '/agents?q=nobody&order=seen', ready: '[data-testid=agents] td' },
+    agent: { path: `/agents/${second}`, ready: '[data-testid=peers] tbody a' },
+    'agent-missing': { path: '/agents/nobody', ready: '.notice' },
+    'pair-hour': { path: pair, ready: drawn },
+    'pair-week': { path: `${pair}?range=7d`, ready: drawn },
+    'pair-table': {
+      path: pair,
+      ready: drawn,
+      act: (page) => page.locator('summary').first().click(),
+    },
+    'pair-empty': { path: pair, prepare: series(withoutPoints), ready: '[data-testid=no-history]' },
+    'pair-failed': {
+      path: pair,
+      prepare: series(problem(503, 'busy', 'The database does not answer.')),
+      ready: '.notice',
+    },
+    'pair-loading': {
+      path: pair,
+      prepare: series(() => undefined),
+      ready: '[role=status] .bar',
+    },
+    'pair-missing': { path: `/pairs/${first}/nobody`, ready: '.notice' },
+    join: { path: '/join', ready: '[data-testid=join]' },
+    'join-refused': { path: '/join', ready: '[data-testid=join]', act: refuse },
+    'join-token': { path: '/join', ready: '[data-testid=join]', act: makeToken },
+    'join-confirm': { path: '/join', ready: '[data-testid=join]', act: leaveToken },
+    'no-permission': {
+      path: '/join',
+      prepare: session('viewer'),
+      ready: '[data-testid=no-permission]',
+    },
+    missing: { path: '/nowhere', ready: '[data-testid=not-found]' },
+  };
+}
+
+async function refuse(page) {
+  await page.route('**/api/v1/join-tokens', (route) =>
+    route.fulfill({
+      status: 400,
+      json: {
+        status: 400,
+        code: 'invalid_token_request',
+        detail: 'The token cannot be made as it was asked for.',
+        errors: [{ pointer: '#/site', detail: 'This name is reserved.' }],
+      },
+    }),
+  );
+  await page.fill('[name=site]', 'reserved');
+  await page.click('[data-testid=join] [type=submit]');
+  await page.waitForSelector('[role=alert]');
+}
+
+async function makeToken(page) {
+  await page.click('[data-testid=join] [type=submit]');
+  await page.waitForSelector('[data-testid=command]');
+  await page.getByRole('button', { name: 'Copy', exact: true }).click();
+  // Agents come where the mesh is made up; on a real one nobody runs the command.
+  await page
+    .waitForSelector('[data-testid=arrivals] li:nth-child(2)', { timeout: 6_000 })
+    .catch(() => undefined);
+}
+
+async function leaveToken(page) {
+  await page.click('[data-testid=join] [type=submit]');
+  await page.getByRole('button', { name: 'Make another token' }).click();
+  await page.waitForSelector('dialog[open]');
+}

@@ -1,0 +1,168 @@
+/** The list at the top of the overview: what is wrong now, worst first, each with a place to go on. */
+
+import { stateName, lossPermille, rttMicros, type PairState } from './cell';
+import { formatAge, formatLoss, formatRtt, plural, stateWord } from './format';
+import { groupPairs, type AgentGroup, type SiteGroup } from './groups';
+import { agentHealth, badOf, sayBad, totalOf, worstOf, type AgentHealth } from './health';
+import type { LiveMatrix } from './live';
+import type { AgentLabel } from './order';
+import { agentPath, pairPath } from './route';
+import { silenceMs, isSilent, type Seen } from './silence';
+import { findPatterns, worstPairs } from './worst';
+
+export interface Trouble {
+  key: string;
+  state: PairState;
+  title: string;
+  detail: string;
+  href: string;
+}
+
+export type SeenAgent = AgentLabel & Seen;
+
+/** Agents and sites first, because one of them explains many pairs; a pair bad both ways is one line. */
+export function findTroubles(
+  matrix: LiveMatrix,
+  agents: SeenAgent[],
+  now: number,
+  limit: number,
+): Trouble[] {
+  const { down, unknown } = agentTroubles(matrix, agents, now);
+  const health = agentHealth(matrix);
+  const groups = groupPairs(matrix, agents, health, worstPairs(matrix, Infinity));
+  // Those that are down as a whole are told already, with all that is known of them.
+  const told = new Set(down.map(({ href }) => href));
+  const most = groupTroubles(agents, health, groups.agents).filter(({ href }) => !told.has(href));
+  const sites = groups.sites.map(siteTrouble);
+  // Twice as many cells as lines: two cells can be one line.
+  const pairs = pairTroubles(matrix, agents, groups.rest.slice(0, 2 * limit));
+  return [...down, ...most, ...sites, ...unknown, ...pairs].slice(0, limit);
+}
+
+function groupTroubles(agents: SeenAgent[], all: AgentHealth[], groups: AgentGroup[]): Trouble[] {
+  return groups.map(({ agent, direction }) => {
+    const { name } = agents[agent];
+    const [from, to] = [all[agent].from, all[agent].to];
+    const title = {
+      from: `Most pairs from ${name} are in trouble`,
+      to: `Most pairs to ${name} are in trouble`,
+      both: `Most pairs of ${name} are in trouble`,
+    }[direction];
+    const detail = {
+      from: `${sayBad(from)} of ${totalOf(from)}`,
+      to: `${sayBad(to)} of ${totalOf(to)}`,
+      both: `${badOf(from)} of ${totalOf(from)} from it, ${badOf(to)} of ${totalOf(to)} to it`,
+    }[direction];
+    const state = worstOf(direction === 'from' ? from : to) ?? 'unknown';
+    return { key: `group ${agent}`, state, title, detail, href: agentPath(name) };
+  });
+}
+
+function siteTrouble({ source, target, health }: SiteGroup): Trouble {
+  const isInside = source === target;
+  return {
+    key: `sites ${source} ${target}`,
+    state: worstOf(health) ?? 'unknown',
+    title: isInside ? `Most pairs inside ${source}` : `Most pairs from ${source} to ${target}`,
+    detail: `${sayBad(health)} of ${totalOf(health)}`,
+    href: `/matrix?q=${encodeURIComponent(`${source} > ${target}`)}`,
+  };
+}
+
+function agentTroubles(matrix: LiveMatrix, agents: SeenAgent[], now: number) {
+  const patterns = new Map(findPatterns(matrix, agents).map((pattern) => [pattern.agent, pattern]));
+  const down: Trouble[] = [];
+  const unknown: Trouble[] = [];
+  for (const agent of agents) {
+    const pattern = patterns.get(agent.index);
+    const silence = isSilent(agent, now) ? saySilence(agent, now) : null;
+    const common = { key: `agent ${agent.index}`, href: agentPath(agent.name) };
+    if (pattern) {
+      const detail = silence ? `${pattern.evidence}; ${silence}` : pattern.evidence;
+      down.push({ ...common, state: 'down', title: pattern.text, detail });
+    } else if (silence) {
+      unknown.push({
+        ...common,
+        state: 'unknown',
+        title: `${agent.name} is silent`,
+        detail: silence,
+      });
+    } else if (givesNothing(matrix, agent.index)) {
+      const count = plural(matrix.rows.pairs[agent.index], 'pair');
+      const detail = `All ${count} from it are unknown, though it is heard from`;
+      unknown.push({
+        ...common,
+        state: 'unknown',
+        title: `${agent.name} measures nothing`,
+        detail,
+      });
+    }
+  }
+  return { down, unknown };
+}
+
+function givesNothing({ rows }: LiveMatrix, agent: number): boolean {
+  return rows.pairs[agent] > 0 && rows.unknown[agent] === rows.pairs[agent];
+}
+
+function saySilence(agent: Seen, now: number): string {
+  const silence = silenceMs(agent, now);
+  return silence === null ? 'never heard from' : `not heard from for ${formatAge(silence)}`;
+}
+
+function pairTroubles(matrix: LiveMatrix, agents: SeenAgent[], worst: number[]): Trouble[] {
+  const listed = new Set(worst);
+  const told = new Set<number>();
+  const troubles: Trouble[] = [];
+  for (const at of worst) {
+    if (told.has(at)) continue;
+    const source = Math.floor(at / matrix.n);
+    const target = at % matrix.n;
+    const reverse = target * matrix.n + source;
+    const isBothWays = listed.has(reverse);
+    if (isBothWays) told.add(reverse);
+    const [from, to] = [agents[source].name, agents[target].name];
+    const detail = isBothWays
+      ? `${sayCell(matrix.cells[at])} there, ${sayCell(matrix.cells[reverse])} back`
+      : `${sayCell(matrix.cells[at])} this way only`;
+    troubles.push({
+      key: `pair ${at}`,
+      state: stateName(matrix.cells[at]) as PairState,
+      title: `${from} ${isBothWays ? '⇄' : '→'} ${to}`,
+      detail,
+      href: pairPath(from, to),
+    });
+  }
+  return troubles;
+}
+
+function sayCell(cell: number): string {
+  const state = stateName(cell);
+  const loss = lossPermille(cell) ?? 0;
+  if (state === 'lossy') return loss > 0 ? `${formatLoss(loss)} loss` : 'losses a moment ago';
+  if (state === 'slow') return `slow, ${formatRtt(rttMicros(cell))}`;
+  return stateWord(state).toLowerCase();
+}
+
+export interface Headline {
+  state: PairState;
+  title: string;
+}
+
+/** One sentence for somebody who was just woken up. */
+export function headline(matrix: LiveMatrix, silent: number): Headline {
+  const { pairs, byState } = matrix.tally;
+  const [unknown, , slow, lossy, down] = byState;
+  const bad = down + lossy + slow;
+  const state: PairState = down > 0 ? 'down' : lossy > 0 ? 'lossy' : slow > 0 ? 'slow' : 'ok';
+  if (bad > 0) return { state, title: `${plural(bad, 'pair')} in trouble` };
+  if (pairs === 0) return { state: 'unknown', title: 'Nothing is measured yet' };
+  if (silent > 0) {
+    return {
+      state: 'unknown',
+      title: `${plural(silent, 'agent')} ${silent === 1 ? 'is' : 'are'} silent`,
+    };
+  }
+  if (unknown > 0) return { state: 'unknown', title: `${plural(unknown, 'pair')} not known` };
+  return { state: 'ok', title: 'All paths are well' };
+}
