@@ -3,7 +3,7 @@
 // A kind that this machine cannot have is skipped with the tool's own line `SKIPPED: KIND: why`; in CI that is a failure.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { chownSync, existsSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, test } from 'node:test';
@@ -181,6 +181,28 @@ test('a start that was killed leaves nothing after stop', async (t) => {
     assertGone(directory);
     assert.equal(forgottenMemory(), segments);
   }
+});
+
+// What a SIGKILL leaves in the first milliseconds, which the test above meets by chance only.
+test('what a start leaves that was killed at once is removed too, and what is of others is not', () => {
+  for (const left of [
+    [],
+    [['kind', '']],
+    [['kind', 'postgres\n']],
+    [
+      ['kind', 'postgres\n'],
+      ['log', ''],
+    ],
+  ]) {
+    const directory = newDirectory();
+    for (const [name, content] of left) writeFileSync(join(directory, name), content);
+    dbOk('stop', directory);
+    assertGone(directory);
+  }
+  const theirs = newDirectory();
+  writeFileSync(join(theirs, 'log'), '');
+  assert.equal(db('stop', theirs).code, 1);
+  rmSync(theirs, { recursive: true });
 });
 
 test('run gives a command its server, and its exit code back', (t) => {

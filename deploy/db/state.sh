@@ -63,6 +63,8 @@ claim_directory() {
     mkdir -p -- "$DIR"
     lock_directory || fail "$DIR was removed by somebody else just now."
     [[ -z $(ls -A -- "$DIR") ]] || fail "$DIR is not empty. A database wants a directory of its own."
+    # Before anything else: `stop` must know that all the rest is ours, wherever a SIGKILL ends us.
+    printf '%s\n' "$KIND" >"$DIR/kind"
     chmod 755 -- "$DIR"
     mkdir "$DIR/data" "$DIR/run"
     : >"$DIR/log"
