@@ -1,7 +1,7 @@
 /**
  * Serves dist/ with a made-up mesh behind it, for looking at the page and testing it without an aggregator.
  * Loopback only; sign in as admin, operator or viewer, each with the password everypath. A token that is made
- * brings three agents, which are gone again after the next sign-in.
+ * brings three agents; the next sign-in undoes that, and whatever else was changed.
  *
  *   node dev-server.mjs [--port 0] [--agents 9] [--healthy] [--still] [--silent-after SECONDS]
  */
@@ -11,7 +11,9 @@ import { extname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
+import { adminAnswer } from './dev/fake-admin.mjs';
 import { FakeMesh } from './dev/fake-mesh.mjs';
+import { FakePeople } from './dev/fake-people.mjs';
 import { fakeSeries } from './dev/fake-series.mjs';
 import { acceptSocket, sendBinary } from './dev/socket.mjs';
 
@@ -46,6 +48,7 @@ const POLICY =
   "default-src 'self'; img-src 'self' data:; object-src 'none'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'";
 
 let mesh = begin(1n);
+let people = new FakePeople();
 let arriving = [];
 const clients = new Set();
 const silentAt = options['silent-after'] ? Date.now() + 1000 * options['silent-after'] : Infinity;
@@ -119,6 +122,7 @@ function series(source, target, query, response) {
 const server = createServer(async (request, response) => {
   const { pathname, searchParams } = new URL(request.url, 'http://localhost');
   const key = `${request.method} ${pathname}`;
+  if (key === 'GET /healthz' || key === 'GET /readyz') return response.end('ok\n');
   if (!pathname.startsWith('/api/')) return file(pathname, response);
   if (key === 'POST /api/v1/session') return signIn(request, response);
   if (key === 'POST /api/v1/invitations/redeem') return redeem(request, response);
@@ -127,7 +131,16 @@ const server = createServer(async (request, response) => {
   const pair = /^GET \/api\/v1\/pairs\/([^/]+)\/([^/]+)\/series$/.exec(key);
   if (pair) return series(pair[1], pair[2], searchParams, response);
   const route = ROUTES[key];
-  return route ? route(request, response) : problem(response, 404, 'not_found', 'No such route.');
+  if (route) return route(request, response);
+  const body = ['POST', 'PUT', 'PATCH'].includes(request.method)
+    ? JSON.parse((await bodyOf(request)) || '{}')
+    : null;
+  const asked = { key, path: pathname, query: searchParams, body, who: whoIs(request) };
+  const answer = await adminAnswer({ ...asked, people, mesh });
+  if (!answer) return problem(response, 404, 'not_found', 'No such route.');
+  if (answer.problem)
+    return problem(response, answer.status, answer.problem.code, answer.problem.detail);
+  return answer.body ? json(response, answer.status, answer.body) : response.writeHead(204).end();
 });
 
 server.on('upgrade', (request, socket) => {
@@ -159,6 +172,7 @@ async function signIn(request, response) {
   if (!isKnown || password !== 'everypath') {
     return problem(response, 401, 'wrong_credentials', 'The name or the password is wrong.');
   }
+  people = new FakePeople();
   for (const timer of arriving) clearTimeout(timer);
   if (mesh.n !== Number(options.agents)) {
     mesh = begin(mesh.generation + 1n);

@@ -1,6 +1,8 @@
 import { svelte } from '@sveltejs/vite-plugin-svelte';
 import { defineConfig } from 'vitest/config';
 
+const API = process.env.EVERYPATH_API ?? 'http://127.0.0.1:8080';
+
 export default defineConfig({
   plugins: [svelte()],
   // Inlined assets are data: URIs, which the page's policy (default-src 'self') refuses.
@@ -15,7 +17,11 @@ export default defineConfig({
   css: { preprocessorOptions: { scss: { silenceDeprecations: ['if-function'] } } },
   server: {
     host: '127.0.0.1',
-    proxy: { '/api': { target: process.env.EVERYPATH_API ?? 'http://127.0.0.1:8080', ws: true } },
+    proxy: {
+      '/api': { target: API, ws: true },
+      '/healthz': API,
+      '/readyz': API,
+    },
   },
   // Without the browser condition Svelte resolves to its server build and nothing can be mounted.
   ...(process.env.VITEST ? { resolve: { conditions: ['browser'] } } : {}),

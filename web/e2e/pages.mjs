@@ -3,31 +3,18 @@
  * (`prepare`, which may answer requests in the server's place) and after (`act`).
  */
 
-const session = (role) => async (page) => {
-  await page.route('**/api/v1/session', (route) =>
-    route.fulfill({ json: { name: `the-${role}`, role } }),
-  );
-};
+import { adminPagesOf } from './admin-pages.mjs';
+import { problem, session, silence } from './answers.mjs';
 
 const series = (answer) => async (page) => {
   await page.route('**/series?**', answer);
 };
-
-const problem = (status, code, detail) => (route) =>
-  route.fulfill({
-    status,
-    contentType: 'application/problem+json',
-    body: JSON.stringify({ type: 'about:blank', title: code, status, code, detail, instance: '' }),
-  });
 
 /** An answer of the right shape in which nothing was measured. */
 async function withoutPoints(route) {
   const answer = await route.fetch();
   await route.fulfill({ json: { ...(await answer.json()), points: [] } });
 }
-
-/** A socket that opens and never says anything. */
-const silence = (page) => page.routeWebSocket('**/api/v1/live', () => undefined);
 
 export function pagesOf([first, second]) {
   const pair = `/pairs/${first}/${second}`;
@@ -78,6 +65,7 @@ export function pagesOf([first, second]) {
       ready: '[data-testid=no-permission]',
     },
     missing: { path: '/nowhere', ready: '[data-testid=not-found]' },
+    ...adminPagesOf([first]),
   };
 }
 

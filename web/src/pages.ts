@@ -13,6 +13,9 @@ export interface PageProps {
   params: Params;
 }
 
+/** A page that shows nothing of the mesh takes no props. */
+export type Page = Component<PageProps> | Component<Record<string, never>>;
+
 export type Group = 'watch' | 'set-up' | 'administer';
 
 /** Icons are paths on a 20 × 20 grid, drawn as lines. */
@@ -28,7 +31,7 @@ export interface PageEntry {
   role: Role;
   /** Pages without a place are reached from another one. */
   place?: Place;
-  load: () => Promise<{ default: Component<PageProps> }>;
+  load: () => Promise<{ default: Page }>;
 }
 
 /** The three that a phone shows without opening the menu. */
@@ -42,7 +45,13 @@ export const PAGES: readonly PageEntry[] = [
   { path: '/agents', role: 'viewer', load: () => import('./page/AgentsPage.svelte'), place: { group: 'watch', label: 'Agents', isAtHand, icon: 'M3 3.5h14v5H3zM3 11.5h14v5H3zM6 6h.01M6 14h.01' } },
   { path: '/agents/:name', role: 'viewer', load: () => import('./page/AgentPage.svelte') },
   { path: '/pairs/:source/:target', role: 'viewer', load: () => import('./page/PairPage.svelte') },
+  { path: '/reports', role: 'viewer', load: () => import('./page/ReportsPage.svelte'), place: { group: 'watch', label: 'Reports', icon: 'M5 2.5h7l3.5 3.5v11.5H5zM8 14v-2M10.2 14V9M12.5 14v-3.5' } },
   { path: '/join', role: 'admin', load: () => import('./page/JoinPage.svelte'), place: { group: 'set-up', label: 'Add agents', icon: 'M10 3v14M3 10h14' } },
+  { path: '/users', role: 'admin', load: () => import('./page/UsersPage.svelte'), place: { group: 'administer', label: 'Users, tokens', icon: 'M10 10a3.3 3.3 0 1 0 0-6.6 3.3 3.3 0 0 0 0 6.6zM3.5 17c.6-3.2 3-4.7 6.5-4.7s5.9 1.5 6.5 4.7' } },
+  { path: '/audit', role: 'admin', load: () => import('./page/AuditPage.svelte'), place: { group: 'administer', label: 'Audit log', icon: 'M4 4h12M4 8h12M4 12h7M12 14.5l1.8 1.8 3.2-3.6' } },
+  { path: '/system', role: 'viewer', load: () => import('./page/SystemPage.svelte'), place: { group: 'administer', label: 'System', icon: 'M3 13.5a7 7 0 1 1 14 0M10 13.5l3.3-4.3M6 16.5h8' } },
+  { path: '/docs/api', role: 'viewer', load: () => import('./page/ApiPage.svelte'), place: { group: 'administer', label: 'API', icon: 'M7 6l-4 4 4 4M13 6l4 4-4 4M11.3 4l-2.6 12' } },
+  { path: '/account', role: 'viewer', load: () => import('./page/AccountPage.svelte') },
 ];
 
 export interface FoundPage {

@@ -26,7 +26,7 @@ export class ApiProblem extends Error {
   }
 }
 
-const client = createClient<paths>({
+export const client = createClient<paths>({
   baseUrl: location.origin,
   credentials: 'same-origin',
   // A form on another site cannot send a header of its own: this one proves that the page asked.
@@ -46,9 +46,8 @@ export function redeemInvitation(secret: string, password: string): Promise<Sess
   return result(client.POST('/api/v1/invitations/redeem', { body: { secret, password } }));
 }
 
-export async function signOut(): Promise<void> {
-  const { response, error } = await client.DELETE('/api/v1/session');
-  if (!response.ok) throw problemOf(response, error);
+export function signOut(): Promise<void> {
+  return done(client.DELETE('/api/v1/session'));
 }
 
 export function readAgents(): Promise<Agents> {
@@ -92,7 +91,8 @@ export function messageOf(problem: unknown): string {
   return problem instanceof Error ? problem.message : String(problem);
 }
 
-async function result<T>(
+/** What was answered, or the problem thrown. Every function that asks something goes through it. */
+export async function result<T>(
   request: Promise<{ data?: T; error?: unknown; response: Response }>,
 ): Promise<T> {
   const { data, error, response } = await request;
@@ -100,7 +100,13 @@ async function result<T>(
   throw problemOf(response, error);
 }
 
-async function answered(request: Promise<Response>): Promise<Response> {
+/** For what answers without a body. */
+export async function done(request: Promise<{ error?: unknown; response: Response }>) {
+  const { error, response } = await request;
+  if (!response.ok) throw problemOf(response, error);
+}
+
+export async function answered(request: Promise<Response>): Promise<Response> {
   try {
     return await request;
   } catch {
