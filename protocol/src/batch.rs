@@ -4,6 +4,7 @@ use crate::id::{AgentId, BootId, Epoch, Seq};
 use crate::sign::{self, Document, Refused, Scheme, Signed};
 use crate::time::{MonoTime, Now, UnixTime};
 use crate::trust::{Certificate, Trust};
+use alloc::string::String;
 use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
@@ -34,9 +35,36 @@ pub struct BatchHeader {
     pub boot: BootId,
     /// Both clocks of the agent when it sent, to measure its offset.
     pub sent: Now,
+    /// Version of the [`MeshConfig`](crate::mesh_config::MeshConfig) that it runs; 0: none.
+    pub config: u64,
 }
 
 impl Document for BatchHeader {
+    const KIND: u8 = 6;
+    const VERSION: u8 = 3;
+    const BYTES_MAX: usize = 256;
+}
+
+/// Version 2 of [`BatchHeader`]: of agents that know no configuration of the mesh.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct BatchHeaderV2 {
+    /// Author.
+    pub agent: AgentId,
+    /// Stream.
+    pub epoch: Epoch,
+    /// First number.
+    pub first: Seq,
+    /// How many numbers.
+    pub count: u64,
+    /// SHA-256 of the body as it travels.
+    pub body_hash: [u8; 32],
+    /// The process that sends.
+    pub boot: BootId,
+    /// Both clocks of the agent when it sent.
+    pub sent: Now,
+}
+
+impl Document for BatchHeaderV2 {
     const KIND: u8 = 6;
     const VERSION: u8 = 2;
     const BYTES_MAX: usize = 256;
@@ -68,11 +96,21 @@ impl Document for BatchHeaderV1 {
 /// The boot of a sender that did not name one. No process has it: a [`BootId`] is random.
 pub const BOOT_UNKNOWN: BootId = BootId(0);
 
+/// The configuration of a sender that knows none. It is not told of one: it could not read the answer's field.
+pub const CONFIG_UNKNOWN: u64 = u64::MAX;
+
 impl From<BatchHeaderV1> for BatchHeader {
     fn from(old: BatchHeaderV1) -> Self {
         let sent = Now { mono: MonoTime(0), wall: old.sent_at };
         let BatchHeaderV1 { agent, epoch, first, count, body_hash, .. } = old;
-        Self { agent, epoch, first, count, body_hash, boot: BOOT_UNKNOWN, sent }
+        Self { agent, epoch, first, count, body_hash, boot: BOOT_UNKNOWN, sent, config: CONFIG_UNKNOWN }
+    }
+}
+
+impl From<BatchHeaderV2> for BatchHeader {
+    fn from(old: BatchHeaderV2) -> Self {
+        let BatchHeaderV2 { agent, epoch, first, count, body_hash, boot, sent } = old;
+        Self { agent, epoch, first, count, body_hash, boot, sent, config: CONFIG_UNKNOWN }
     }
 }
 
@@ -143,13 +181,22 @@ impl Envelope {
     }
 }
 
-/// Aggregators are updated before agents: the version before is read too.
+/// Aggregators are updated before agents: the versions before are read too.
 fn open_header(signed: Signed, trust: &Trust, scheme: &impl Scheme) -> Result<BatchHeader, Refused> {
-    if signed.version == BatchHeaderV1::VERSION {
-        let old = sign::open::<BatchHeaderV1>(signed, &trust.mesh(), scheme)?;
-        return Ok(old.document().clone().into());
+    let mesh = &trust.mesh();
+    Ok(match signed.version {
+        BatchHeaderV1::VERSION => sign::open::<BatchHeaderV1>(signed, mesh, scheme)?.document().clone().into(),
+        BatchHeaderV2::VERSION => sign::open::<BatchHeaderV2>(signed, mesh, scheme)?.document().clone().into(),
+        _ => sign::open::<BatchHeader>(signed, mesh, scheme)?.document().clone(),
+    })
+}
+
+impl BatchHeader {
+    /// Whether it carries nothing and only asks what is new, and says which configuration runs: a check-in. Its epoch and number
+    /// mean nothing.
+    pub const fn is_check_in(&self) -> bool {
+        self.count == 0
     }
-    Ok(sign::open::<BatchHeader>(signed, &trust.mesh(), scheme)?.document().clone())
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes it so")]
@@ -169,4 +216,8 @@ pub struct IngestAnswer {
     /// Agents that it serves: each spreads its retries so that all of them together stay few. 0: it does not say.
     #[serde(default, skip_serializing_if = "says_nothing")]
     pub agents: u32,
+    /// A signed configuration that is newer than the one that the agent runs, as
+    /// [`mesh_config::to_text`](crate::mesh_config::to_text) writes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
 }

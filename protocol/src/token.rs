@@ -3,6 +3,7 @@
 //! `ep1.` and then base64url of postcard and a checksum, so that a token that lost a character is told apart from one that
 //! is refused.
 
+use crate::base64url;
 use crate::codec;
 use crate::id::{AgentId, MeshId, PublicKey};
 use crate::sign::{hmac_sha256, sha256};
@@ -108,7 +109,7 @@ impl JoinToken {
         let mut bytes = codec::encode(self);
         bytes.extend_from_slice(&crc32fast::hash(&bytes).to_le_bytes());
         let mut text = String::from(PREFIX);
-        base64url(&bytes, &mut text);
+        base64url::write(&bytes, &mut text);
         text
     }
 
@@ -118,47 +119,14 @@ impl JoinToken {
     /// See [`TokenError`].
     pub fn from_text(text: &str) -> Result<Self, TokenError> {
         let digits = text.trim().strip_prefix(PREFIX).ok_or(TokenError::NotAToken)?;
-        let bytes = parse_base64url(digits).ok_or(TokenError::Damaged)?;
+        if digits.len() > BYTES_MAX * 4 / 3 + 8 {
+            return Err(TokenError::Damaged);
+        }
+        let bytes = base64url::read(digits).ok_or(TokenError::Damaged)?;
         let (body, crc) = bytes.split_last_chunk::<4>().ok_or(TokenError::Damaged)?;
         if crc32fast::hash(body) != u32::from_le_bytes(*crc) {
             return Err(TokenError::Damaged);
         }
         codec::decode(body, BYTES_MAX).map_err(|_| TokenError::Damaged)
     }
-}
-
-const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
-/// RFC 4648 §5 without padding. Written here because it is 30 lines and this crate has no operating system under it.
-fn base64url(bytes: &[u8], text: &mut String) {
-    for chunk in bytes.chunks(3) {
-        let word = chunk.iter().fold(0_u32, |word, byte| (word << 8) | u32::from(*byte)) << (8 * (3 - chunk.len()));
-        for place in 0..=chunk.len() {
-            let digit = (word >> (18 - 6 * place)) & 63;
-            text.push(char::from(DIGITS[usize::try_from(digit).unwrap_or(0)]));
-        }
-    }
-}
-
-fn parse_base64url(text: &str) -> Option<Vec<u8>> {
-    if text.len() > BYTES_MAX * 4 / 3 + 8 {
-        return None;
-    }
-    let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
-    for chunk in text.as_bytes().chunks(4) {
-        let mut word = 0_u32;
-        for digit in chunk {
-            let value = DIGITS.iter().position(|known| known == digit)?;
-            word = (word << 6) | u32::try_from(value).ok()?;
-        }
-        let whole = (word << (6 * (4 - chunk.len()))).to_be_bytes();
-        let count = match chunk.len() {
-            4 => 3,
-            3 => 2,
-            2 => 1,
-            _ => return None,
-        };
-        bytes.extend_from_slice(&whole[1..=count]);
-    }
-    Some(bytes)
 }

@@ -4,6 +4,7 @@
 //! Issuers sign one certificate for each agent. Rotating an online key is a new delegation; no agent enrols again.
 
 use crate::id::{AgentId, MeshId, PublicKey};
+use crate::mesh_config::MeshConfig;
 use crate::sign::{self, Document, Refused, Scheme, Signed, Verified};
 use crate::time::UnixTime;
 use alloc::string::String;
@@ -143,6 +144,19 @@ impl Trust {
         let certificate: Verified<Certificate> = sign::open(certificate, &self.mesh, scheme)?;
         let Certificate { name, site, .. } = certificate.document();
         if is_valid_name(name) && is_valid_name(site) { Ok(certificate) } else { Err(Refused::NotAllowed) }
+    }
+
+    /// Checks that a config key of this mesh signed `config`, and that nothing in it is wrong. Whether it is newer is for the
+    /// [`Ratchet`](crate::mesh_config::Ratchet).
+    ///
+    /// # Errors
+    /// [`Refused::NotAllowed`] if the author has no config key or the document has faults, else as [`sign::open`].
+    pub fn open_config(&self, config: Signed, scheme: &impl Scheme) -> Result<Verified<MeshConfig>, Refused> {
+        if !self.delegation.document().config.contains(&config.author) {
+            return Err(Refused::NotAllowed);
+        }
+        let config: Verified<MeshConfig> = sign::open(config, &self.mesh, scheme)?;
+        if config.document().faults().is_empty() { Ok(config) } else { Err(Refused::NotAllowed) }
     }
 
     /// Checks what a peer showed of itself against its key, and learns a newer delegation from it.

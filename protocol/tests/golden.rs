@@ -4,13 +4,16 @@
 //! `UPDATE=1 cargo test -p everypath-protocol --test golden` writes files that do not exist yet; it never replaces one.
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-use everypath_protocol::batch::{BOOT_UNKNOWN, BatchHeader, BatchHeaderV1, Codec, Envelope, IngestAnswer};
+use everypath_protocol::batch::{
+    BOOT_UNKNOWN, BatchHeader, BatchHeaderV1, BatchHeaderV2, CONFIG_UNKNOWN, Codec, Envelope, IngestAnswer,
+};
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::cell::CellState;
 use everypath_protocol::codec::{DecodeError, decode, encode};
 use everypath_protocol::id::{AgentId, BootId, Epoch, PublicKey, Seq, hex};
 use everypath_protocol::ledger::{ENTRY_BYTES_MAX, LedgerEntry};
 use everypath_protocol::member::{MemberRecord, Version};
+use everypath_protocol::mesh_config::{self, AgentConfig, Endpoint, Exclusion, MeshConfig, Ratchet, Selector};
 use everypath_protocol::record::{CellFlip, DropReason, Record};
 use everypath_protocol::row::Row;
 use everypath_protocol::sign::{Document, Ed25519, Refused, SecretKey, Signed, Signer, open, seal, sha256};
@@ -132,6 +135,7 @@ fn an_answer_to_a_batch() {
         next_sync_ms: 1_500,
         received_at: UnixTime(1_767_225_600_000_000),
         agents: 0,
+        config: None,
     };
     let text = golden("ingest-answer-1.hex", &serde_json::to_vec(&answer).unwrap());
     assert_eq!(serde_json::from_slice::<IngestAnswer>(&text).unwrap(), answer);
@@ -139,6 +143,53 @@ fn an_answer_to_a_batch() {
     let answer = IngestAnswer { agents: 200, ..answer };
     let text = golden("ingest-answer-2.hex", &serde_json::to_vec(&answer).unwrap());
     assert_eq!(serde_json::from_slice::<IngestAnswer>(&text).unwrap(), answer);
+
+    let answer = IngestAnswer { config: Some(mesh_config::to_text(&config())), ..answer };
+    let text = golden("ingest-answer-3.hex", &serde_json::to_vec(&answer).unwrap());
+    let read = serde_json::from_slice::<IngestAnswer>(&text).unwrap();
+    assert_eq!(read, answer);
+    assert_eq!(mesh_config::from_text(&read.config.unwrap()), Ok(config()));
+}
+
+/// A configuration with something in every field.
+fn config() -> Signed {
+    let (root, key) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[9; 32]));
+    let usual = MeshConfig::usual();
+    let document = MeshConfig {
+        version: 7,
+        made: UnixTime(1_767_225_600_000_000),
+        window_ms: 20_000,
+        endpoints: vec![Endpoint {
+            name: "gateway".to_owned(),
+            address: "192.0.2.1".to_owned(),
+            observers: vec![Selector::All, Selector::Tag("web".to_owned())],
+        }],
+        agents: vec![AgentConfig {
+            agent: "alpha-1".to_owned(),
+            site: Some("alpha".to_owned()),
+            tags: vec!["web".to_owned()],
+        }],
+        exclude: vec![Exclusion {
+            one: Selector::Site("alpha".to_owned()),
+            other: Selector::Agent("beta-1".to_owned()),
+        }],
+        ..usual
+    };
+    seal(document, mesh_of(&root.public()), &key).signed().clone()
+}
+
+#[test]
+fn a_configuration_and_what_was_taken_before() {
+    let read: Signed = decode(&golden("mesh-config-1.hex", &encode(&config())), 8_192).unwrap();
+    assert_eq!(read, config());
+    let (root, key) = (SecretKey::from_seed(&[1; 32]), SecretKey::from_seed(&[9; 32]));
+    let mesh = mesh_of(&root.public());
+    let delegation = Delegation { version: 1, issuers: Vec::new(), config: vec![key.public()] };
+    let trust = Trust::new(mesh, seal(delegation.clone(), mesh, &root));
+    assert_eq!(trust.open_config(read, &Ed25519).unwrap().document().version, 7);
+    let mut ratchet = Ratchet::default();
+    ratchet.take(key.public(), 7, &delegation).unwrap();
+    assert_eq!(decode::<Ratchet>(&golden("ratchet-1.hex", &encode(&ratchet)), 1_024), Ok(ratchet));
 }
 
 /// The parts of a batch of one block, signed with this header.
@@ -165,7 +216,7 @@ const EPOCH: Epoch = Epoch(0x1122_3344_5566_7788);
 const SENT: Now = Now { mono: MonoTime(12_345_678_901), wall: UnixTime(1_767_225_600_000_000) };
 
 #[test]
-fn a_batch_of_the_version_before_is_read_and_one_of_a_later_version_is_refused_as_such() {
+fn a_batch_of_the_versions_before_is_read_and_one_of_a_later_version_is_refused_as_such() {
     let (old, trust) = envelope(|agent, body_hash| BatchHeaderV1 {
         agent,
         epoch: EPOCH,
@@ -180,7 +231,7 @@ fn a_batch_of_the_version_before_is_read_and_one_of_a_later_version_is_refused_a
     assert_eq!((opened.header.boot, opened.header.sent.mono), (BOOT_UNKNOWN, MonoTime(0)));
     assert_eq!((opened.header.first, opened.header.sent.wall), (Seq(41), SENT.wall));
 
-    let header = |agent, body_hash| BatchHeader {
+    let header = |agent, body_hash| BatchHeaderV2 {
         agent,
         epoch: EPOCH,
         first: Seq(41),
@@ -189,14 +240,31 @@ fn a_batch_of_the_version_before_is_read_and_one_of_a_later_version_is_refused_a
         boot: BootId(7),
         sent: SENT,
     };
-    let (current, trust) = envelope(header);
-    let read: Envelope = decode(&golden("envelope-header-2.hex", &encode(&current)), 8_192).unwrap();
-    assert_eq!(read, current);
+    let (old, trust) = envelope(header);
+    let read: Envelope = decode(&golden("envelope-header-2.hex", &encode(&old)), 8_192).unwrap();
+    assert_eq!(read, old);
     let opened = read.open(&trust, &Ed25519).unwrap();
     assert_eq!((opened.header.boot, opened.header.sent), (BootId(7), SENT));
+    assert_eq!(opened.header.config, CONFIG_UNKNOWN);
+
+    let header = |agent, body_hash| BatchHeader {
+        agent,
+        epoch: EPOCH,
+        first: Seq(41),
+        count: 300,
+        body_hash,
+        boot: BootId(7),
+        sent: SENT,
+        config: 12,
+    };
+    let (current, trust) = envelope(header);
+    let read: Envelope = decode(&golden("envelope-header-3.hex", &encode(&current)), 8_192).unwrap();
+    assert_eq!(read, current);
+    let opened = read.open(&trust, &Ed25519).unwrap();
+    assert_eq!((opened.header.boot, opened.header.sent, opened.header.config), (BootId(7), SENT, 12));
 
     let mut later = current;
-    later.header.version = 3;
+    later.header.version = 4;
     let refused = later.open(&trust, &Ed25519).unwrap_err();
-    assert_eq!(refused, Refused::Unreadable(DecodeError::UnknownVersion(3)));
+    assert_eq!(refused, Refused::Unreadable(DecodeError::UnknownVersion(4)));
 }

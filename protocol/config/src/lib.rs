@@ -46,12 +46,14 @@
 #![forbid(unsafe_code)]
 
 mod layers;
+mod printable;
 mod problem;
 mod schema;
 mod value;
 mod values;
 
 pub use layers::Sources;
+pub use printable::{printable, printable_line};
 pub use problem::{Invalid, Place, Problem};
 pub use schema::{Key, Schema};
 pub use value::{ByteSize, Value, duration_text};

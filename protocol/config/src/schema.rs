@@ -1,6 +1,7 @@
 //! What can be configured.
 
 use crate::layers::{self, Sources};
+use crate::printable::printable_line;
 use crate::values::Values;
 use std::fmt::Write;
 
@@ -52,6 +53,34 @@ impl Schema {
                 let _ = writeln!(text, "# {line}");
             }
             let _ = writeln!(text, "#{name} = {}", toml_literal(key.default));
+        }
+        text
+    }
+
+    /// What a start with these sources would use, as a file that says the same, with where each value comes from. Of the keys in `hidden` it says only whether
+    /// they are set.
+    pub fn effective(&self, sources: &Sources, hidden: &[&str]) -> String {
+        let values = self.load(sources);
+        let mut text = format!(
+            "# What {} would use if it were started with this file, these variables and these flags, and where each value comes from.\n",
+            self.program
+        );
+        let mut section = "";
+        for key in self.keys {
+            let (of_key, name) = key.name.rsplit_once('.').unwrap_or(("", key.name));
+            if of_key != section {
+                section = of_key;
+                let _ = write!(text, "\n[{section}]\n");
+            }
+            let written = match values.items(key.name) {
+                [item] if item.is_empty() || !hidden.contains(&key.name) => toml_literal(item),
+                items if !hidden.contains(&key.name) => {
+                    let items: Vec<String> = items.iter().map(|item| toml_literal(item)).collect();
+                    format!("[{}]", items.join(", "))
+                }
+                _ => toml_literal("(hidden)"),
+            };
+            let _ = writeln!(text, "{name} = {written}  # {}", printable_line(&values.place(key.name).to_string()));
         }
         text
     }

@@ -57,6 +57,11 @@ impl Values {
         &self.settings.get(name).expect("the schema lists every key that is read").place
     }
 
+    /// What was written for a key.
+    pub(crate) fn items(&self, name: &str) -> &[String] {
+        &self.settings.get(name).expect("the schema lists every key that is read").items
+    }
+
     /// `config`, if nothing was wrong.
     ///
     /// # Errors

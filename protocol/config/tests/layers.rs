@@ -119,3 +119,28 @@ fn the_template_names_every_key_and_loads() {
     assert!(values.get::<bool>("keep.enabled"));
     assert_eq!(messages(values), Vec::<String>::new());
 }
+
+/// The output is a file that says the same, but for what it hides.
+#[test]
+fn what_is_in_force_is_shown_with_its_place_and_without_secrets() {
+    let mut sources = Sources::default();
+    sources.file("a/f.toml", "[keep]\nsamples = \"6d\"\nenabled = false\n[server]\nadvertise = [\"a\", \"b\"]\n");
+    sources.variable("EVERYPATH_EXAMPLE_DATA_DIR", "postgres://me:secret\u{1b}@here");
+    let text = SCHEMA.effective(&sources, &["data_dir", "keep.samples"]);
+    for line in [
+        "data_dir = \"(hidden)\"  # EVERYPATH_EXAMPLE_DATA_DIR",
+        "listen = \"0.0.0.0:8443\"  # default",
+        "advertise = [\"a\", \"b\"]  # a/f.toml:5",
+        "samples = \"(hidden)\"  # a/f.toml:2",
+        "enabled = false  # a/f.toml:3",
+    ] {
+        assert!(text.lines().any(|own| own == line), "{line}\n{text}");
+    }
+    assert!(!text.contains("secret"), "{text}");
+    let mut again = Sources::default();
+    again.file("again.toml", SCHEMA.effective(&sources, &[]));
+    let mut values = SCHEMA.load(&again);
+    assert_eq!(values.get::<Vec<String>>("server.advertise"), ["a", "b"]);
+    assert_eq!(values.get::<String>("data_dir"), "postgres://me:secret\u{1b}@here");
+    values.finish(()).unwrap();
+}

@@ -254,6 +254,7 @@ fn a_batch_is_refused_when_header_certificate_and_body_are_not_of_one_piece() {
         body_hash: hash,
         boot: BootId(1),
         sent: Now::default(),
+        config: 0,
     };
     let sealed = |header, by: &SecretKey| seal(header, mesh.trust.mesh(), by).signed().clone();
     let good = Envelope {

@@ -8,4 +8,5 @@
 
 mod hostile_bytes;
 mod laws;
+mod mesh_config;
 mod random;

@@ -11,6 +11,7 @@
 //! 5. An outcome that was not measured changes nothing. A cell without a measured outcome for four intervals is `Unknown`.
 
 use everypath_protocol::cell::CellState;
+use everypath_protocol::mesh_config::MeshConfig;
 use everypath_protocol::time::{MonoTime, Span, UnixTime};
 use everypath_protocol::window::ProbeOutcome;
 
@@ -46,6 +47,20 @@ impl Thresholds {
             lossy_after_losses: 3,
             slow_margin: Span::millis(5),
             stale_after: Span(interval.0.saturating_mul(4)),
+        }
+    }
+}
+
+impl From<&MeshConfig> for Thresholds {
+    fn from(config: &MeshConfig) -> Self {
+        let cells = &config.cells;
+        let stale_after = config.interval().0.saturating_mul(cells.stale_after_intervals.into());
+        Self {
+            down_after_losses: cells.down_after_losses.max(1),
+            up_after_replies: cells.up_after_replies.max(1),
+            lossy_after_losses: cells.lossy_after_losses.max(1),
+            slow_margin: Span::millis(cells.slow_margin_ms.into()),
+            stale_after: Span(stale_after),
         }
     }
 }

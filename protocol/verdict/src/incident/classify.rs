@@ -1,5 +1,6 @@
 //! One snapshot in, findings out.
 
+use super::endpoint;
 use super::explain::number;
 use super::finding::{Class, Direction, Evidence, Finding, NAMED_MAX, Severity, Subject};
 use super::grid::{Grid, Level};
@@ -26,10 +27,23 @@ use everypath_protocol::time::UnixTime;
 /// 5. A column that is mostly bad, or a row, is blamed on its agent all the same, and said to be in doubt.
 /// 6. What is left are pairs.
 /// 7. An agent whose silence nothing explains is silent itself, unless its pairs say already that nobody reaches it.
+/// 8. Endpoints come last: what agents find among themselves says whom to believe about them.
 ///
 /// No evidence accuses nobody and clears nobody. Total, and independent of the order of agents and cells.
 pub fn classify(snapshot: &Snapshot<'_>, rules: &Rules) -> Vec<Finding> {
-    let mut grid = Grid::new(snapshot);
+    let (agents, watched) = endpoint::split(snapshot);
+    let mut findings = classify_agents(&agents, rules);
+    // Who judges is blind: nobody's word about endpoints arrives either.
+    if findings.iter().any(|finding| finding.class == Class::AggregatorBlind) {
+        return findings;
+    }
+    watched.judge(rules, &mut findings);
+    findings.sort_by(|one, other| rank(one).cmp(&rank(other)));
+    findings
+}
+
+fn classify_agents(agents: &Snapshot<'_>, rules: &Rules) -> Vec<Finding> {
+    let mut grid = Grid::new(agents);
     if let Some(blind) = find_blind(&grid, rules) {
         return Vec::from([blind]);
     }

@@ -211,13 +211,7 @@ impl Tracker {
                     continue;
                 }
             };
-            changes.push(Change { id, kind: ChangeKind::Resolved(ending) });
-            let mut incident = self.open.remove(place);
-            incident.ended = Some(incident.last_seen);
-            incident.is_measured = true;
-            incident.cells = Vec::new();
-            let at = self.remembered.partition_point(|known| known.id < incident.id);
-            self.remembered.insert(at, incident);
+            self.end(place, ending, changes);
         }
         let within = self.rules.reopen_within;
         self.remembered.retain(|known| known.ended.is_some_and(|ended| now.since(ended) <= within));
@@ -226,6 +220,30 @@ impl Tracker {
                 (0..self.remembered.len()).min_by_key(|at| (self.remembered[*at].ended, self.remembered[*at].id));
             first.into_iter().for_each(|at| drop(self.remembered.remove(at)));
         }
+    }
+
+    /// Ends what nobody measures and nobody is asked to, and the silence of whom nobody is asked about: they would stay open for
+    /// ever. To be done after [`Tracker::observe`], which says what is not measured.
+    pub fn end_what_nobody_is_asked_about(&mut self, is_asked: impl Fn(&Finding) -> bool) -> Vec<Change> {
+        let mut changes = Vec::new();
+        for place in (0..self.open.len()).rev() {
+            let incident = &self.open[place];
+            let says_nothing = !incident.is_measured || incident.finding.class == Class::Silent;
+            if says_nothing && !is_asked(&incident.finding) {
+                self.end(place, Ending::Gone, &mut changes);
+            }
+        }
+        changes
+    }
+
+    fn end(&mut self, place: usize, ending: Ending, changes: &mut Vec<Change>) {
+        let mut incident = self.open.remove(place);
+        changes.push(Change { id: incident.id, kind: ChangeKind::Resolved(ending) });
+        incident.ended = Some(incident.last_seen);
+        incident.is_measured = true;
+        incident.cells = Vec::new();
+        let at = self.remembered.partition_point(|known| known.id < incident.id);
+        self.remembered.insert(at, incident);
     }
 
     /// Ends flapping where the penalty has worn off.

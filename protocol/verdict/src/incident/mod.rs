@@ -17,6 +17,7 @@
 //! let seat = |number: u8| Seat {
 //!     agent: AgentId([number; 32]),
 //!     site: if number < 3 { "berlin" } else { "porto" },
+//!     is_endpoint: false,
 //!     silent_since: (number == 4).then_some(start),
 //! };
 //! let cell = |source: u32, target: u32| MeasuredCell {
@@ -50,6 +51,7 @@
 mod bytes;
 mod classify;
 mod count;
+mod endpoint;
 mod explain;
 mod finding;
 mod follow;

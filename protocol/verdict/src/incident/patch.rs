@@ -65,7 +65,8 @@ pub(super) fn patches(
     if findings.is_empty() {
         return Vec::new();
     }
-    let mut roster: Vec<(&AgentId, &str)> = snapshot.roster.iter().map(|seat| (&seat.agent, seat.site)).collect();
+    let mut roster: Vec<(&AgentId, &str)> =
+        snapshot.roster.iter().filter(|seat| !seat.is_endpoint).map(|seat| (&seat.agent, seat.site)).collect();
     roster.sort_unstable();
     let site = |agent: &AgentId| {
         let found = roster.binary_search_by_key(&agent, |(known, _)| *known);

@@ -6,13 +6,15 @@ use everypath_protocol::cell::CellState;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::time::UnixTime;
 
-/// One agent of the roster.
+/// One agent of the roster, or an endpoint: a host without an agent, which is probed and probes nobody.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seat<'a> {
     /// Who it is. At most one seat an agent; of two, one is used, the same one whatever their order.
     pub agent: AgentId,
-    /// The name of its site.
+    /// The name of its site. What stands there for an endpoint is only a word: it is in no site.
     pub site: &'a str,
+    /// It is probed and probes nobody, so it is no witness, never silent, and none of those who are counted.
+    pub is_endpoint: bool,
     /// Since when nothing was heard of it by who judges, however it is heard; `None` while it is heard. From how much
     /// quiet on an agent is silent is the caller's to say: longer than the pause between two of its reports.
     pub silent_since: Option<UnixTime>,
@@ -59,7 +61,7 @@ impl Snapshot<'_> {
     pub fn seen(&self, subject: &Subject) -> Seen {
         let is_at = |seat: &Seat<'_>, place: &Subject| match place {
             Subject::Agent(agent) => seat.agent == *agent,
-            Subject::Site(site) => seat.site == site.as_str(),
+            Subject::Site(site) => !seat.is_endpoint && seat.site == site.as_str(),
             Subject::Pair(..) | Subject::SitePair(..) | Subject::Mesh | Subject::Rest => true,
         };
         let (one, other) = match subject {
@@ -75,7 +77,7 @@ impl Snapshot<'_> {
         }
         let seat = |index: u32| usize::try_from(index).ok().and_then(|index| self.roster.get(index));
         let crosses = |source: &Seat<'_>, target: &Seat<'_>| match subject {
-            Subject::Site(_) | Subject::SitePair(..) => source.site != target.site,
+            Subject::Site(_) | Subject::SitePair(..) => source.site != target.site && !target.is_endpoint,
             Subject::Agent(_) | Subject::Pair(..) | Subject::Mesh | Subject::Rest => source.agent != target.agent,
         };
         let is_about = |cell: &MeasuredCell| {

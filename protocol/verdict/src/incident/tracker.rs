@@ -97,7 +97,7 @@ pub(super) struct Pending {
 pub enum Ending {
     /// Its subject is measured, and nothing is wrong with it.
     Recovered,
-    /// Its subject is in the mesh no longer.
+    /// Its subject is in the mesh no longer, or nobody is asked to measure it.
     Gone,
 }
 
@@ -165,6 +165,11 @@ impl Tracker {
     /// Nothing followed yet.
     pub const fn new(rules: Rules) -> Self {
         Self { rules, open: Vec::new(), remembered: Vec::new(), candidates: Vec::new(), before: Vec::new() }
+    }
+
+    /// The numbers that it judges by.
+    pub const fn rules(&self) -> &Rules {
+        &self.rules
     }
 
     /// The open incidents, ascending by id.

@@ -128,7 +128,7 @@ fn isolated_observers_never_make_another_host_down() {
 
 #[test]
 fn nonsense_in_is_no_panic_and_nothing_out() {
-    let seat = |index: usize| Seat { agent: agent(index), site: "alpha", silent_since: None };
+    let seat = |index: usize| Seat { agent: agent(index), site: "alpha", is_endpoint: false, silent_since: None };
     let cell = |source: u32, target: u32| MeasuredCell {
         source,
         target,

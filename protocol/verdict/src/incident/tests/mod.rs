@@ -1,6 +1,7 @@
 //! Small meshes with faults in them.
 
 mod arrival;
+mod endpoint;
 mod large;
 mod laws;
 mod messages;
@@ -63,6 +64,7 @@ struct Mesh {
     site_of: Vec<usize>,
     cells: BTreeMap<(usize, usize), CellState>,
     silent: BTreeSet<usize>,
+    endpoints: BTreeSet<usize>,
 }
 
 impl Mesh {
@@ -73,7 +75,7 @@ impl Mesh {
         let all = 0..site_of.len();
         let pairs = all.clone().flat_map(|source| all.clone().map(move |target| (source, target)));
         let cells = pairs.filter(|(source, target)| source != target).map(|pair| (pair, CellState::Ok)).collect();
-        Self { site_of, cells, silent: BTreeSet::new() }
+        Self { site_of, cells, silent: BTreeSet::new(), endpoints: BTreeSet::new() }
     }
 
     /// 200 agents in 12 sites: four neighbours on a ring in the own site, four edges for each pair of sites.
@@ -81,7 +83,12 @@ impl Mesh {
         let mut random = Random(seed);
         let site_of: Vec<usize> = (0..200).map(|index| index * 12 / 200).collect();
         let members = |site: usize| (0..200).filter(|index| site_of[*index] == site).collect::<Vec<_>>();
-        let mut mesh = Self { cells: BTreeMap::new(), silent: BTreeSet::new(), site_of: site_of.clone() };
+        let mut mesh = Self {
+            cells: BTreeMap::new(),
+            silent: BTreeSet::new(),
+            endpoints: BTreeSet::new(),
+            site_of: site_of.clone(),
+        };
         let mut join = |one: usize, other: usize| {
             mesh.cells.extend([((one, other), CellState::Ok), ((other, one), CellState::Ok)]);
         };
@@ -154,7 +161,7 @@ impl Mesh {
     fn snapshot(&self) -> Snapshot<'static> {
         let seat = |(index, site): (usize, &usize)| {
             let silent_since = self.silent.contains(&index).then_some(START);
-            Seat { agent: agent(index), site: SITES[*site], silent_since }
+            Seat { agent: agent(index), site: SITES[*site], is_endpoint: self.endpoints.contains(&index), silent_since }
         };
         let number = |index: usize| u32::try_from(index).unwrap();
         let cell = |((source, target), state): (&(usize, usize), &CellState)| MeasuredCell {
