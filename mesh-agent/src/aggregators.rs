@@ -1,8 +1,10 @@
 //! The aggregators that this agent knows: one client for each address, which one answered last, and which to avoid.
 
-use crate::clock::Clock;
+mod reason;
+
+use crate::clock::{self, Clock};
 use crate::tls;
-use everypath_protocol::time::Span;
+use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::token::AggregatorAddress;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -15,6 +17,8 @@ use std::time::Duration;
 
 /// Reasons for not reaching anyone that are logged in one outage.
 const REASONS_MAX: usize = 8;
+/// What is shown of an answer's reason.
+const DETAIL_CHARS_MAX: usize = 300;
 /// To be connected, with TLS.
 const CONNECT_MAX: Duration = Duration::from_secs(4);
 /// For the whole request: a megabyte over a thin line.
@@ -94,8 +98,26 @@ pub struct Aggregators {
     replicas: Arc<[Replica]>,
     current: Arc<AtomicUsize>,
     clock: Clock,
+    trouble: Arc<Mutex<Trouble>>,
+}
+
+/// What is wrong with reaching them.
+#[derive(Debug, Default)]
+struct Trouble {
     /// Why none could be reached, each reason once; empty while one answers.
-    told: Arc<Mutex<BTreeSet<String>>>,
+    told: BTreeSet<String>,
+    last: Option<Failure>,
+}
+
+/// The last time that an aggregator did not do what it was asked.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Failure {
+    /// When.
+    pub at: UnixTime,
+    /// Which one.
+    pub url: String,
+    /// What was wrong.
+    pub why: String,
 }
 
 impl Aggregators {
@@ -122,12 +144,22 @@ impl Aggregators {
         let replicas: Arc<[Replica]> = addresses.iter().map(client).collect::<Result<_, _>>()?;
         let count = u64::try_from(replicas.len()).unwrap_or(1).max(1);
         let first = usize::try_from(start % count).unwrap_or(0);
-        Ok(Self { replicas, current: Arc::new(AtomicUsize::new(first)), clock: Clock::start(), told: Arc::default() })
+        Ok(Self {
+            replicas,
+            current: Arc::new(AtomicUsize::new(first)),
+            clock: Clock::start(),
+            trouble: Arc::default(),
+        })
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
         self.replicas.is_empty()
+    }
+
+    /// What went wrong last, unless an aggregator has done what it was asked since then.
+    pub fn failure(&self) -> Option<Failure> {
+        self.trouble.lock().unwrap_or_else(PoisonError::into_inner).last.clone()
     }
 
     /// Sends `body` to the aggregator that answered last, and to the others until one answers. That none does is logged once
@@ -143,15 +175,22 @@ impl Aggregators {
         body: Vec<u8>,
     ) -> Result<Answer, Unreachable> {
         let result = self.ask_in_order(path, content_type, urgency, body).await;
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut trouble = self.trouble.lock().unwrap_or_else(PoisonError::into_inner);
         match &result {
-            Ok(answer) if !told.is_empty() => {
-                tracing::info!(url = answer.url, "an aggregator answers again");
-                told.clear();
+            Ok(answer) => {
+                if !trouble.told.is_empty() {
+                    tracing::info!(url = answer.url, "an aggregator answers again");
+                    trouble.told.clear();
+                }
+                match refusal(answer) {
+                    Some(why) => trouble.last = Some(Failure { at: clock::wall(), url: answer.url.clone(), why }),
+                    None if answer.status.is_success() => trouble.last = None,
+                    None => {}
+                }
             }
-            Ok(_) => {}
             Err(Unreachable { url, why }) => {
-                if told.len() < REASONS_MAX && told.insert(why.clone()) {
+                trouble.last = Some(Failure { at: clock::wall(), url: url.clone(), why: why.clone() });
+                if trouble.told.len() < REASONS_MAX && trouble.told.insert(why.clone()) {
                     tracing::warn!(
                         url,
                         why,
@@ -160,6 +199,7 @@ impl Aggregators {
                 }
             }
         }
+        drop(trouble);
         result
     }
 
@@ -242,9 +282,23 @@ fn is_broken(status: StatusCode) -> bool {
 /// The code of the problem that an aggregator answers with while it ends.
 const LEAVING_CODE: &str = "shutting_down";
 
-#[derive(serde::Deserialize)]
-struct Code {
+#[derive(Default, serde::Deserialize)]
+#[serde(default)]
+struct Problem {
     code: String,
+    detail: String,
+}
+
+/// What a person should know of an answer. To wait a little, or to go on from another number, is what happens every day.
+fn refusal(answer: &Answer) -> Option<String> {
+    let is_usual = matches!(answer.status, StatusCode::CONFLICT | StatusCode::TOO_MANY_REQUESTS);
+    if answer.status.is_success() || is_usual {
+        return None;
+    }
+    let Problem { detail, .. } = serde_json::from_slice(&answer.body).unwrap_or_default();
+    let detail: String = detail.chars().take(DETAIL_CHARS_MAX).collect();
+    let status = answer.status;
+    Some(if detail.is_empty() { format!("it answered {status}") } else { format!("it answered {status}: {detail}") })
 }
 
 async fn post_one(
@@ -257,13 +311,13 @@ async fn post_one(
 ) -> Result<Answer, String> {
     let request = client.post(format!("{url}{path}")).header(CONTENT_TYPE, content_type);
     let request = request.header("priority", urgency.header()).body(body);
-    let mut response = request.send().await.map_err(|why| root_cause(&why))?;
+    let mut response = request.send().await.map_err(|why| reason::of(&why))?;
     let status = response.status();
     let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
     let says_close =
         response.headers().get(CONNECTION).is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"close"));
     let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(|why| root_cause(&why))? {
+    while let Some(chunk) = response.chunk().await.map_err(|why| reason::of(&why))? {
         if body.len() + chunk.len() > ANSWER_BYTES_MAX {
             return Err("it answered with more than 4 MiB".to_owned());
         }
@@ -271,26 +325,8 @@ async fn post_one(
     }
     // HTTP/2 has no word for it in the header, so the problem's code may say it too.
     let is_leaving = status == StatusCode::SERVICE_UNAVAILABLE
-        && (says_close || serde_json::from_slice::<Code>(&body).is_ok_and(|problem| problem.code == LEAVING_CODE));
+        && (says_close || serde_json::from_slice::<Problem>(&body).is_ok_and(|problem| problem.code == LEAVING_CODE));
     Ok(Answer { status, retry_after: retry_after.map(Duration::from_secs), body, url: url.to_owned(), is_leaving })
-}
-
-/// The innermost reason is the one that a person can act on; the outer ones say only that there was one.
-fn root_cause(error: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    let text = cause.to_string();
-    if text.contains("InvalidContentType") {
-        return format!("what answers at this port does not speak HTTPS ({text}); compare the port");
-    }
-    if text.contains("ApplicationVerificationFailure") {
-        return "its TLS certificate is not the one that was pinned by the join token. If the aggregator was given a new \
-                certificate, join again with a new token; if not, somebody else answers at this address"
-            .to_owned();
-    }
-    text
 }
 
 #[cfg(test)]
@@ -308,7 +344,9 @@ mod tests {
         for _ in 0..3 {
             aggregators.post("/", "text/plain", Urgency::Usual, Vec::new()).await.unwrap_err();
         }
-        assert_eq!(aggregators.told.lock().unwrap().len(), 1);
+        assert_eq!(aggregators.trouble.lock().unwrap().told.len(), 1);
+        let failure = aggregators.failure().unwrap();
+        assert!(failure.url.contains(&closed.to_string()) && failure.why.contains("refused"), "{failure:?}");
 
         let spoken_to = Aggregators::new(&[address(plain.local_addr().unwrap())], 0).unwrap();
         std::thread::spawn(move || {
@@ -316,5 +354,23 @@ mod tests {
         });
         let said = spoken_to.post("/", "text/plain", Urgency::Usual, Vec::new()).await.unwrap_err().to_string();
         assert!(said.contains("does not speak HTTPS") && said.contains("compare the port"), "{said}");
+    }
+
+    #[test]
+    fn a_refusal_is_told_with_its_reason_and_what_happens_every_day_is_not() {
+        let answer = |status, body: &str| Answer {
+            status,
+            retry_after: None,
+            body: body.as_bytes().to_vec(),
+            url: String::new(),
+            is_leaving: false,
+        };
+        let problem = r#"{"code": "revoked", "detail": "this agent was removed"}"#;
+        let told = refusal(&answer(StatusCode::FORBIDDEN, problem));
+        assert_eq!(told.as_deref(), Some("it answered 403 Forbidden: this agent was removed"));
+        assert_eq!(refusal(&answer(StatusCode::NOT_FOUND, "<html>")).as_deref(), Some("it answered 404 Not Found"));
+        for usual in [StatusCode::OK, StatusCode::CONFLICT, StatusCode::TOO_MANY_REQUESTS] {
+            assert_eq!(refusal(&answer(usual, problem)), None);
+        }
     }
 }

@@ -29,6 +29,8 @@ pub(crate) enum Command {
     /// Look into the buffer of results that wait for an aggregator
     #[command(subcommand)]
     Buffer(BufferCommand),
+    /// Replace this program by a newer signed release, if the configuration allows it and no results wait
+    Update(Update),
     /// Check the configuration, or print a template
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -121,10 +123,28 @@ pub(crate) enum BufferCommand {
     Verify(Show),
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Update {
+    /// Only say whether there is a newer release
+    #[arg(long)]
+    pub(crate) check: bool,
+    /// This version, and not the newest; never an older one
+    #[arg(long)]
+    pub(crate) version: Option<everypath_update::Version>,
+    /// Configuration file; agent.toml in the data directory if left out
+    #[arg(long)]
+    pub(crate) config: Option<PathBuf>,
+    /// Data directory of the agent on this host
+    #[arg(long)]
+    pub(crate) data_dir: Option<PathBuf>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Read everything and say all that is wrong
     Check(Check),
+    /// Print what a start with this file and environment would use, and where each value comes from
+    Show(Check),
     /// Print a file with every key, its meaning and its default
     Template,
 }

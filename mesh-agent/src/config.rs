@@ -1,6 +1,7 @@
 //! What can be configured, and its check.
 
-use everypath_config::{Invalid, Key, Schema, Sources};
+use everypath_config::{Invalid, Key, Place, Schema, Sources};
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -38,25 +39,32 @@ pub const SCHEMA: Schema = Schema {
         Key {
             name: "log",
             default: "info",
-            doc: "What is logged: error, warn, info, debug, trace, or a list as in \"info,mesh_agent=debug\".",
+            doc: "What is logged: error, warn, info, debug, trace of the agent itself and warnings of its libraries; or a list as in \"info,mesh_agent=debug\", which holds for all.",
         },
         Key {
             name: "probe.interval",
             default: "5s",
-            doc: "Time between two probes of one target, 1s to 60s. All agents of a mesh should have the same.",
+            doc: "Time between two probes of one target, 1s to 60s. What is set here wins over the configuration of the\nmesh; leave it out to follow that.",
         },
         Key {
             name: "probe.timeout",
             default: "1s",
-            doc: "Without a reply for this long a probe is lost, 100ms up to the interval.",
+            doc: "Without a reply for this long a probe is lost, 100ms up to the interval. Wins over the configuration of the\nmesh, as above.",
         },
         Key {
             name: "buffer.bytes_max",
             default: "64MiB",
             doc: "Most bytes of results that wait for an aggregator, 1MiB to 16GiB. 64MiB hold 7 days of 64 targets.",
         },
+        everypath_update::ENABLED_KEY,
+        everypath_update::REPOSITORY_KEY,
+        everypath_update::API_KEY,
+        everypath_update::KEYS_KEY,
     ],
 };
+
+/// Keys that the configuration of the mesh has, too.
+pub const MESH_KEYS: [&str; 2] = ["probe.interval", "probe.timeout"];
 
 /// The checked configuration.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -77,6 +85,10 @@ pub struct Config {
     pub probe_timeout: Duration,
     /// See [`SCHEMA`].
     pub buffer_bytes_max: u64,
+    /// See [`SCHEMA`].
+    pub update: everypath_update::Settings,
+    /// Keys that the operator set although the mesh's configuration has them too, and where.
+    pub overrides: BTreeMap<&'static str, String>,
 }
 
 impl Config {
@@ -86,7 +98,10 @@ impl Config {
     /// [`Invalid`].
     pub fn load(sources: &Sources) -> Result<Self, Invalid> {
         let mut values = SCHEMA.load(sources);
+        let is_set = |key: &&'static str| *values.place(key) != Place::Default;
+        let overrides = MESH_KEYS.into_iter().filter(is_set).map(|key| (key, values.place(key).to_string())).collect();
         let config = Self {
+            overrides,
             data_dir: values.get("data_dir"),
             listen: values.get("listen"),
             advertise: values.get("advertise"),
@@ -95,6 +110,7 @@ impl Config {
             probe_interval: values.get("probe.interval"),
             probe_timeout: values.get("probe.timeout"),
             buffer_bytes_max: values.get::<everypath_config::ByteSize>("buffer.bytes_max").0,
+            update: everypath_update::Settings::take(&SCHEMA, &mut values),
         };
         if !config.status.ip().is_loopback() {
             let text = "the status page shows the whole mesh to anyone who can reach it, so it must be on loopback, like 127.0.0.1:9117. To see it from elsewhere, use: ssh -L 9117:127.0.0.1:9117 HOST";
@@ -119,6 +135,20 @@ impl Config {
     }
 }
 
+/// A level alone is that of our own programs. Libraries speak of sockets and peers, which is noise to whoever wants to know whether
+/// the agent is well: they only warn, and the one that warns of each packet that finds no route only of errors.
+pub fn log_filter(log: &str) -> String {
+    use tracing_subscriber::filter::LevelFilter;
+    match log.trim().parse::<LevelFilter>() {
+        Ok(level) => {
+            let others = level.min(LevelFilter::WARN);
+            let loud = level.min(LevelFilter::ERROR);
+            format!("{others},quinn_udp={loud},mesh_agent={level},everypath_update={level}")
+        }
+        Err(_) => log.to_owned(),
+    }
+}
+
 /// The layers below the flags: the environment and `file`, or the data directory's own file if there is one.
 pub fn sources(file: Option<&Path>, data_dir: Option<&Path>) -> Sources {
     let beside = data_dir.map(|dir| dir.join(CONFIG_FILE)).filter(|path| path.is_file());
@@ -130,6 +160,13 @@ pub fn sources(file: Option<&Path>, data_dir: Option<&Path>) -> Sources {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_level_alone_is_that_of_the_agent() {
+        assert_eq!(log_filter("info"), "warn,quinn_udp=error,mesh_agent=info,everypath_update=info");
+        assert_eq!(log_filter("error"), "error,quinn_udp=error,mesh_agent=error,everypath_update=error");
+        assert_eq!(log_filter("info,libp2p=debug"), "info,libp2p=debug");
+    }
 
     #[test]
     fn nothing_at_all_is_a_configuration() {

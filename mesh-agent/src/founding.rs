@@ -51,7 +51,8 @@ pub enum FoundingError {
     },
     /// See [`is_valid_name`].
     #[error(
-        "`{0}` cannot be used: names of agents and sites are 1 to 64 letters, digits, '-', '_' or '.'. Give another with --name or --site"
+        "{} cannot be used: names of agents and sites are 1 to 64 letters, digits, '-', '_' or '.'. Give another with --name or --site",
+        crate::text::named(.0)
     )]
     InvalidName(String),
     /// A token must name a port.

@@ -21,7 +21,7 @@ const HTTPS_BYTES_MAX: usize = 1024 * 1024;
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
     /// See [`is_valid_name`].
-    #[error("`{0}` cannot be used: {advice} Give another with --name or --site", advice = JoinRefusal::InvalidName.advice())]
+    #[error("{} cannot be used: {advice} Give another with --name or --site", crate::text::named(.0), advice = JoinRefusal::InvalidName.advice())]
     InvalidName(String),
     /// It has joined another mesh before.
     #[error("{} is a member of another mesh ({}, the token is for {}). To be in both, run a second agent with another --data-dir; to move, remove this directory first", path.display(), member.short(), token.short())]

@@ -2,7 +2,7 @@
 //!
 //! Reading order: [`driver`] (the one loop), then what it talks to: [`net`] (the mesh), [`probe`], [`store`] (the buffer on
 //! disk), [`uplink`] (the aggregator), [`status`] (the loopback page). [`run`] puts them together, [`founding`], [`join`] and
-//! [`issuer`] make members, [`show`] is what the terminal shows.
+//! [`issuer`] make members, [`show`] is what the terminal shows, [`update`] replaces the program.
 #![forbid(unsafe_code)]
 
 pub mod aggregators;
@@ -17,6 +17,7 @@ pub mod issuer;
 pub mod join;
 pub mod listen;
 pub mod membership;
+pub mod mesh_config;
 pub mod metrics;
 pub mod net;
 pub mod probe;
@@ -28,4 +29,5 @@ pub mod supervise;
 pub mod text;
 pub mod tls;
 pub mod trust;
+pub mod update;
 pub mod uplink;

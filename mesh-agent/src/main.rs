@@ -1,4 +1,5 @@
-//! The command line: reads what is asked, does it, and says how it went. Exit codes: 0 done, 1 failed, 2 wrong use.
+//! The command line: reads what is asked, does it, and says how it went. Exit codes, as those of `aggregator`: 0 done, or yes; 1 the
+//! answer is no; 2 it could not be done, or not be understood.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stderr, reason = "this file is the program's voice")]
 
@@ -7,13 +8,13 @@ mod args;
 use anyhow::Context;
 use args::{BufferCommand, Cli, Command, ConfigCommand};
 use clap::Parser;
-use everypath_config::{Sources, Value};
+use everypath_config::{Sources, Value, printable};
 use everypath_protocol::token::JoinToken;
 use mesh_agent::config::{self, Config};
 use mesh_agent::founding::{self, Founding};
 use mesh_agent::show::{self, ShowError};
 use mesh_agent::store::Store;
-use mesh_agent::{join, run, text, tls};
+use mesh_agent::{join, run, text, tls, update};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -26,18 +27,18 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(why) => {
             eprintln!("error: the operating system refuses what the agent needs: {why}");
-            return ExitCode::from(1);
+            return ExitCode::from(2);
         }
     };
     match runtime.block_on(perform(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
-        Err(Failure::Use(why)) => {
-            eprintln!("error: {why}");
-            ExitCode::from(2)
-        }
-        Err(Failure::Run(why)) => {
-            eprintln!("error: {}", text::chain(why.as_ref()));
+        Err(Failure::No(why)) => {
+            eprintln!("error: {}", printable(&why));
             ExitCode::from(1)
+        }
+        Err(Failure::Failed(why)) => {
+            eprintln!("error: {}", printable(&text::chain(why.as_ref())));
+            ExitCode::from(2)
         }
     }
 }
@@ -50,15 +51,21 @@ fn say(text: &str) {
 
 /// How a command fails.
 enum Failure {
-    /// It was asked for something that cannot be.
-    Use(String),
-    /// It was asked for something that did not work.
-    Run(anyhow::Error),
+    /// The answer to what was asked is no.
+    No(String),
+    /// It could not be done, or not be understood.
+    Failed(anyhow::Error),
+}
+
+impl Failure {
+    fn say(why: impl ToString) -> Self {
+        Self::Failed(anyhow::Error::msg(why.to_string()))
+    }
 }
 
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self::Run(error.into())
+        Self::Failed(error.into())
     }
 }
 
@@ -88,8 +95,16 @@ async fn perform(command: Command) -> Result<(), Failure> {
         Command::Ledger(args) => ledger(&data_dir(args.data_dir)?).await,
         Command::Buffer(BufferCommand::Status(args)) => buffer_status(&data_dir(args.data_dir)?, args.json).await,
         Command::Buffer(BufferCommand::Verify(args)) => buffer_verify(&data_dir(args.data_dir)?, args.json),
+        Command::Update(args) => update_program(args).await,
         Command::Config(ConfigCommand::Template) => {
             say(&config::SCHEMA.template());
+            Ok(())
+        }
+        Command::Config(ConfigCommand::Show(args)) => {
+            let sources = config::sources(args.config.as_deref(), args.data_dir.as_deref());
+            load(&sources)?;
+            // None of the agent's keys is a secret.
+            say(&config::SCHEMA.effective(&sources, &[]));
             Ok(())
         }
         Command::Config(ConfigCommand::Check(args)) => {
@@ -102,7 +117,7 @@ async fn perform(command: Command) -> Result<(), Failure> {
 }
 
 fn load(sources: &Sources) -> Result<Config, Failure> {
-    Config::load(sources).map_err(|invalid| Failure::Use(invalid.to_string()))
+    Ok(Config::load(sources)?)
 }
 
 /// The data directory that was named, or the configured one.
@@ -119,7 +134,7 @@ async fn init(args: args::Init) -> Result<(), Failure> {
     sources.flags("advertise", &args.advertise);
     let config = load(&sources)?;
     let expires = std::time::Duration::parse(&args.expires).ok_or_else(|| {
-        Failure::Use(format!("--expires: `{}` is not {}", args.expires, std::time::Duration::EXPECTED))
+        Failure::say(format!("--expires: `{}` is not {}", args.expires, std::time::Duration::EXPECTED))
     })?;
     let founding = Founding {
         data_dir: config.data_dir.clone(),
@@ -142,12 +157,12 @@ async fn init(args: args::Init) -> Result<(), Failure> {
 }
 
 async fn join_mesh(args: args::Join) -> Result<(), Failure> {
-    let token = JoinToken::from_text(&args.token).map_err(|why| Failure::Use(why.to_string()))?;
+    let token = JoinToken::from_text(&args.token).map_err(Failure::say)?;
     let data_dir = data_dir(args.data_dir)?;
     let (known_name, known_site) =
         join::known_as(&token, &data_dir)?.map_or((None, None), |known| (Some(known.name), Some(known.site)));
     let is_known = known_name.is_some();
-    let name = args.name.or(known_name).map_or_else(host_name, Ok).map_err(Failure::Use)?;
+    let name = args.name.or(known_name).map_or_else(host_name, Ok).map_err(Failure::say)?;
     let site = args.site.or(known_site).unwrap_or_else(|| "default".to_owned());
     let joined = join::join(&token, data_dir.clone(), &name, &site).await?;
     let (as_name, as_site, mesh, dir) = (&joined.name, &joined.site, joined.mesh.short(), data_dir.display());
@@ -183,7 +198,7 @@ async fn run_agent(args: args::Run) -> Result<(), Failure> {
     sources.flags("advertise", &args.advertise);
     sources.flag_if("log", args.log.as_ref());
     let config = load(&sources)?;
-    let filter = EnvFilter::try_new(&config.log).context("while reading the log filter")?;
+    let filter = EnvFilter::try_new(config::log_filter(&config.log)).context("while reading the log filter")?;
     let is_coloured = show::wants_colour(&std::io::stderr());
     tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(is_coloured).init();
     let mut signals = Signals::new().context("while asking for signals")?;
@@ -194,7 +209,7 @@ async fn run_agent(args: args::Run) -> Result<(), Failure> {
     );
     tokio::select! {
         () = signals.wait() => {}
-        () = running.broken() => return Err(Failure::Run(anyhow::anyhow!("the agent's loop ended; see the log above"))),
+        () = running.broken() => return Err(Failure::say("the agent's loop ended; see the log above")),
     }
     tracing::info!("ending: what was measured goes to the disk");
     running.stop().await;
@@ -228,14 +243,20 @@ async fn buffer_status(data_dir: &Path, json: bool) -> Result<(), Failure> {
 }
 
 fn buffer_verify(data_dir: &Path, json: bool) -> Result<(), Failure> {
-    // A script must be able to tell this from damage.
-    let found = Store::verify(data_dir).map_err(|why| Failure::Use(text::chain(&why)))?;
+    let found = Store::verify(data_dir)?;
     let text = if json { serde_json::to_string(&found)? + "\n" } else { show::buffer::draw_verification(&found) };
     say(&text);
     match found.problems.len() {
         0 => Ok(()),
-        count => Err(Failure::Run(anyhow::anyhow!("the buffer has {count} problems; they are named above"))),
+        count => Err(Failure::No(format!("the buffer has {count} problems; they are named above"))),
     }
+}
+
+async fn update_program(args: args::Update) -> Result<(), Failure> {
+    let config = load(&config::sources(args.config.as_deref(), args.data_dir.as_deref()))?;
+    let request = everypath_update::Request { check: args.check, version: args.version };
+    say(&update::run(&config, request).await?);
+    Ok(())
 }
 
 async fn ledger(data_dir: &Path) -> Result<(), Failure> {

@@ -30,6 +30,10 @@ pub struct Metrics {
     pub uploads: IntCounterVec,
     /// Hellos to an aggregator, by how they ended.
     pub hellos: IntCounterVec,
+    /// Check-ins at an aggregator, by how they ended.
+    pub check_ins: IntCounterVec,
+    /// Of the configuration of the mesh.
+    pub configs: ConfigMetrics,
     /// Commits to the buffer that failed and were tried again.
     pub store_retries: IntCounter,
     /// The buffer could not be read, was set aside, and a new one was begun.
@@ -54,6 +58,17 @@ pub struct Metrics {
     pub task_panics: IntCounterVec,
     /// Members with a connection.
     pub peers: IntGauge,
+}
+
+/// Numbers about the configuration of the mesh.
+#[derive(Clone, Debug)]
+pub struct ConfigMetrics {
+    /// Documents that were not used, by reason.
+    pub refused: IntCounterVec,
+    /// Version that is in force; 0: none.
+    pub version: IntGauge,
+    /// Endpoints that this agent should observe and cannot find.
+    pub not_found: IntGauge,
 }
 
 impl Metrics {
@@ -87,17 +102,9 @@ impl Metrics {
                 "Connections that the certificate gate turned away",
                 "reason",
             ),
-            gate_admissions: counters(
-                "gate_admissions_total",
-                "Connections that passed the certificate gate",
-                "opened_by",
-            ),
+            gate_admissions: counters("gate_admissions_total", "Connections that passed the gate", "opened_by"),
             joins: counters("joins_total", "Join requests answered by this agent", "answer"),
-            statements_refused: counters(
-                "statements_refused_total",
-                "Statements that did not pass their check",
-                "kind",
-            ),
+            statements_refused: counters("statements_refused_total", "Statements that failed their check", "kind"),
             queue_full: counters("queue_full_total", "A bounded queue was full and its rule was applied", "queue"),
             turn_seconds,
             turns_long: counter("turns_long_total", "Turns of the driver of more than 50 ms"),
@@ -106,6 +113,12 @@ impl Metrics {
             cell_changes: counters("cell_changes_total", "Changes of cells by the new state", "to"),
             uploads: counters("uploads_total", "Uploads by how they ended", "result"),
             hellos: counters("hellos_total", "Hellos to an aggregator by how they ended", "result"),
+            check_ins: counters("check_ins_total", "Check-ins at an aggregator by how they ended", "result"),
+            configs: ConfigMetrics {
+                refused: counters("configs_refused_total", "Configurations of the mesh that were not used", "reason"),
+                version: gauge("config_version", "Version of the mesh's configuration that is in force; 0: none"),
+                not_found: gauge("endpoints_not_found", "Endpoints that should be observed and cannot be found"),
+            },
             store_retries: counter("store_retries_total", "Commits to the buffer that failed and were tried again"),
             store_resets: counter("store_resets_total", "Times the buffer was unreadable and was set aside"),
             store_damaged_records: counter("store_damaged_records_total", "Records lost to damage on disk, each noted"),

@@ -9,6 +9,7 @@ use crate::hello::Greeter;
 use crate::identity::{AGENT_KEY, ISSUER_KEY, KeyError, StateDir, random};
 use crate::issuer::{Issuer, KNOCKS_MAX};
 use crate::membership::{MEMBERSHIP_FILE, Membership, MembershipError};
+use crate::mesh_config::{self, INPUTS_MAX};
 use crate::metrics::Metrics;
 use crate::net::check::Checker;
 use crate::net::gate::Gate;
@@ -25,6 +26,7 @@ use everypath_protocol::sign::{SecretKey, Signed, Signer, Verified};
 use everypath_protocol::time::Span;
 use everypath_protocol::trust::{Certificate, Trust};
 use mesh_agent_core::effect::Statement;
+use mesh_agent_core::pace::Overrides;
 use mesh_agent_core::{Agent, AgentParams};
 use serde::{Deserialize, Serialize};
 use std::io::ErrorKind;
@@ -141,7 +143,6 @@ fn member(config: &Config) -> Result<Member, StartError> {
 }
 
 fn params(config: &Config, member: &Member, boot: BootId, opened: &Opened) -> AgentParams {
-    let span = |duration: Duration| Span::millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX));
     let agent = AgentId::from(member.key.public());
     let usual = AgentParams::usual(agent, member.certificate.signed().clone(), boot, opened.incarnation);
     AgentParams {
@@ -149,10 +150,24 @@ fn params(config: &Config, member: &Member, boot: BootId, opened: &Opened) -> Ag
         probe_interval: span(config.probe_interval),
         probe_timeout: span(config.probe_timeout),
         thresholds: everypath_verdict::Thresholds::for_interval(span(config.probe_interval)),
+        overrides: overrides(config),
         buffer_bytes_max: config.buffer_bytes_max,
         has_aggregator: !member.membership.aggregators.is_empty(),
         ..usual
     }
+}
+
+/// What the operator of this host set wins over the configuration of the mesh.
+fn overrides(config: &Config) -> Overrides {
+    let set = |key: &str, value: Duration| config.overrides.contains_key(key).then(|| span(value));
+    Overrides {
+        probe_interval: set("probe.interval", config.probe_interval),
+        probe_timeout: set("probe.timeout", config.probe_timeout),
+    }
+}
+
+fn span(duration: Duration) -> Span {
+    Span::millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Starts an agent and returns once it can be reached.
@@ -185,6 +200,8 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
     let ProbeHandle { requests, outcomes, privileges } = probe::start(clock, &metrics)?;
 
     let remembered = member.membership.members.iter().chain(&opened.members).cloned().collect();
+    let (inputs, settings_seen) = mpsc::channel(INPUTS_MAX);
+    let (settings, link, check_ins) = mesh_config::start(&trust, &store, &opened, &inputs, &metrics, &mut tasks);
     let uplink = Uplink::new(
         aggregators.clone(),
         store.clone(),
@@ -193,9 +210,11 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         member.certificate.signed().clone(),
         (boot, clock),
         metrics.clone(),
-    );
+    )
+    .with_config(link);
+    tasks.spawn(uplink.clone().serve_check_ins(check_ins, inputs));
     let Upward { jobs, uploads, statements } =
-        start_upward(uplink, aggregators, remembered, own_seen, checker, &mut tasks);
+        start_upward(uplink, aggregators.clone(), remembered, own_seen, checker, &mut tasks);
     tasks.spawn(keep_trust(member.state.clone(), member.membership.clone(), trust.clone()));
 
     let (questions, questions_seen) = mpsc::channel(QUESTIONS_MAX);
@@ -206,15 +225,17 @@ pub async fn start(config: &Config) -> Result<Running, StartError> {
         metrics: metrics.clone(),
         listening: network.listening.clone(),
         privileges,
+        aggregators,
         about: Arc::clone(&about),
     };
     tasks.spawn(status::serve(status_socket, page, shutdown.child_token()));
 
-    let params = params(config, &member, boot, &opened);
-    let agent = Agent::new(params, opened.resume, seed, clock.now());
+    let agent = Agent::new(params(config, &member, boot, &opened), opened.resume, seed, clock.now());
     let inbox =
-        Inbox::new(network.events, outcomes, store.news(), uploads, statements, questions_seen, shutdown.child_token());
-    let outlets = Outlets { mesh: network.commands, probes: requests, store: store.clone(), uploads: jobs, own };
+        Inbox::new(network.events, outcomes, store.news(), uploads, statements, questions_seen, shutdown.child_token())
+            .with_settings(settings_seen);
+    let outlets =
+        Outlets { mesh: network.commands, probes: requests, store: store.clone(), uploads: jobs, own, settings };
     let driver = Driver::new(agent, clock, Arc::clone(&member.key), trust.mesh(), metrics, inbox, outlets);
     let driver = tokio::spawn(driver.run());
 
@@ -251,6 +272,7 @@ fn about(config: &Config, member: &Member, trust: &SharedTrust) -> About {
         not_after: certificate.not_after,
         aggregators: member.membership.aggregators.iter().map(|address| address.url.clone()).collect(),
         buffer_bytes_max: config.buffer_bytes_max,
+        overrides: config.overrides.clone(),
     }
 }
 

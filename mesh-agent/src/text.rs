@@ -9,6 +9,11 @@ pub fn epoch(epoch: Epoch) -> String {
     format!("{:016x}", epoch.0)
 }
 
+/// A name as an error shows it; of none there is nothing to show.
+pub fn named(name: &str) -> String {
+    if name.is_empty() { "an empty name".to_owned() } else { format!("`{name}`") }
+}
+
 /// An error with its causes, once each. Some libraries repeat the cause in the text, some leave the text empty, some print the
 /// outermost text only; here the result is the same for all of them.
 pub fn chain(error: &(dyn Error + 'static)) -> String {

@@ -2,16 +2,20 @@
 
 use crate::aggregators::{Aggregators, Answer, Urgency};
 use crate::clock::{self, Clock};
+use crate::mesh_config::ConfigLink;
 use crate::metrics::Metrics;
 use crate::store::Store;
 use crate::supervise::guarded;
 use crate::text;
-use everypath_protocol::batch::{BODY_BYTES_MAX, BatchHeader, CONTENT_TYPE, Codec, Envelope, IngestAnswer};
+use everypath_protocol::batch::{
+    BODY_BYTES_MAX, BatchHeader, CONFIG_UNKNOWN, CONTENT_TYPE, Codec, Envelope, IngestAnswer,
+};
 use everypath_protocol::block::Block;
 use everypath_protocol::codec;
 use everypath_protocol::id::{AgentId, BootId, Epoch, MeshId, Seq};
 use everypath_protocol::sign::{self, SecretKey, Signed, Signer};
 use everypath_protocol::time::Span;
+use mesh_agent_core::Input;
 use mesh_agent_core::effect::UploadResult;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -62,6 +66,7 @@ pub struct Uplink {
     boot: BootId,
     clock: Clock,
     metrics: Metrics,
+    config: Option<ConfigLink>,
     complained: Arc<AtomicI64>,
 }
 
@@ -86,8 +91,15 @@ impl Uplink {
             boot,
             clock,
             metrics,
+            config: None,
             complained: Arc::new(AtomicI64::new(i64::MIN)),
         }
+    }
+
+    /// The same, telling which configuration runs and taking newer ones.
+    #[must_use]
+    pub fn with_config(self, config: ConfigLink) -> Self {
+        Self { config: Some(config), ..self }
     }
 
     /// Its counters.
@@ -117,12 +129,34 @@ impl Uplink {
         while under_way.join_next().await.is_some() {}
     }
 
+    /// Checks in whenever it is asked to, until the driver lets go of its end. Exactly one result for each.
+    pub async fn serve_check_ins(self, mut asked: mpsc::Receiver<()>, inputs: mpsc::Sender<Input>) {
+        while asked.recv().await.is_some() {
+            let result = guarded("check_in", &self.metrics, self.check_in()).await;
+            let result = result.unwrap_or(UploadResult::Unreachable);
+            self.metrics.check_ins.with_label_values(&[word(&result)]).inc();
+            if inputs.send(Input::CheckedIn(result)).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    async fn check_in(&self) -> UploadResult {
+        let nothing = (Epoch(0), Seq(0), 0);
+        let envelope = self.sealed(nothing, Codec::Plain, Vec::new());
+        self.post(&envelope, Urgency::Usual).await
+    }
+
     async fn upload(&self, job: Job) -> UploadResult {
         let Ok(blocks) = self.store.read(job.epoch, job.first, job.last).await else {
             return UploadResult::Unreachable;
         };
         let Some(envelope) = self.envelope(job, &blocks) else { return UploadResult::Refused };
-        match self.aggregators.post("/api/v1/ingest", CONTENT_TYPE, job.urgency(), codec::encode(&envelope)).await {
+        self.post(&envelope, job.urgency()).await
+    }
+
+    async fn post(&self, envelope: &Envelope, urgency: Urgency) -> UploadResult {
+        match self.aggregators.post("/api/v1/ingest", CONTENT_TYPE, urgency, codec::encode(envelope)).await {
             Ok(answer) => self.read_answer(&answer),
             Err(why) => {
                 tracing::debug!(%why, "no aggregator could be reached; the results stay in the buffer");
@@ -144,28 +178,39 @@ impl Uplink {
             Ok(body) if body.len() < blocks.len() => (Codec::Zstd, body),
             _ => (Codec::Plain, blocks.to_vec()),
         };
+        Some(self.sealed((job.epoch, first, last.0 - first.0 + 1), codec, body))
+    }
+
+    fn sealed(&self, (epoch, first, count): (Epoch, Seq, u64), codec: Codec, body: Vec<u8>) -> Envelope {
         let header = BatchHeader {
             agent: AgentId::from(self.key.public()),
-            epoch: job.epoch,
+            epoch,
             first,
-            count: last.0 - first.0 + 1,
+            count,
             body_hash: sign::sha256(&[&body]),
             boot: self.boot,
             sent: self.clock.now(),
+            config: self.config.as_ref().map_or(CONFIG_UNKNOWN, |config| *config.running.borrow()),
         };
         let header = sign::seal(header, self.mesh, self.key.as_ref()).signed().clone();
-        Some(Envelope { header, certificate: self.certificate.clone(), codec, body })
+        Envelope { header, certificate: self.certificate.clone(), codec, body }
     }
 
     fn read_answer(&self, answer: &Answer) -> UploadResult {
         let problem = || serde_json::from_slice::<Problem>(&answer.body).unwrap_or_default();
         let result = match answer.status.as_u16() {
             200 => match serde_json::from_slice::<IngestAnswer>(&answer.body) {
-                Ok(read) => UploadResult::Acked {
-                    acked: read.acked,
-                    next_sync: Span::millis(u64::from(read.next_sync_ms)),
-                    agents: u64::from(read.agents),
-                },
+                Ok(read) => {
+                    if let (Some(offer), Some(config)) = (read.config, &self.config) {
+                        // It comes again with the next answer.
+                        let _ = config.offers.try_send(offer);
+                    }
+                    UploadResult::Acked {
+                        acked: read.acked,
+                        next_sync: Span::millis(u64::from(read.next_sync_ms)),
+                        agents: u64::from(read.agents),
+                    }
+                }
                 Err(_) => UploadResult::Unreachable,
             },
             409 => match problem().expected {

@@ -4,6 +4,7 @@ mod common;
 
 use common::Mesh;
 use everypath_protocol::join::JoinRefusal;
+use everypath_update::testing::Trial;
 use mesh_agent::join::JoinError;
 use mesh_agent::status::json::StateJson;
 use mesh_agent::store::Store;
@@ -107,4 +108,43 @@ async fn a_directory_that_joined_nothing_is_told_what_to_do() {
     assert!(refused.contains("mesh-agent join TOKEN"), "{refused}");
     let not_running = mesh_agent::show::fetch_state(&data_dir).await.unwrap_err().to_string();
     assert!(not_running.contains("mesh-agent run --data-dir"), "{not_running}");
+}
+
+/// Nobody is there to be measured, so nothing waits; the running agent is asked, and not the file that it holds.
+#[tokio::test]
+async fn the_program_of_a_running_agent_may_be_replaced_while_nothing_waits() {
+    let mesh = Mesh::found(1).await;
+    let running = mesh.start(0).await;
+    let trial = Trial {
+        program: "mesh-agent",
+        built: std::path::Path::new(env!("CARGO_BIN_EXE_mesh-agent")),
+        prefix: "EVERYPATH_AGENT_",
+        arguments: vec!["--data-dir".to_owned(), mesh.data_dir(0).display().to_string()],
+    };
+    let (code, out, err) = trial.with_good_release().await;
+    running.stop().await;
+    assert!(code == 0 && out.contains("is in place"), "{code} {out} {err}");
+}
+
+/// A script could not tell "no" from "could not be asked": what failed ended with 1 here and with 2 in the aggregator.
+#[test]
+fn what_cannot_be_done_ends_with_two_and_what_is_in_force_is_shown() {
+    let call = |arguments: &[&str]| {
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_mesh-agent"));
+        command.env("EVERYPATH_AGENT_PROBE__INTERVAL", "2s").args(arguments).output().unwrap()
+    };
+    for arguments in [["status", "--data-dir", "/nowhere"].as_slice(), &["join", "ep1.x"], &["no-such-command"]] {
+        let output = call(arguments);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let output = call(&["config", "show", "--data-dir", "/nowhere"]);
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    for line in [
+        "data_dir = \"/nowhere\"  # --data-dir",
+        "interval = \"2s\"  # EVERYPATH_AGENT_PROBE__INTERVAL",
+        "timeout = \"1s\"  # default",
+    ] {
+        assert!(said.lines().any(|own| own == line), "{line}\n{said}");
+    }
 }

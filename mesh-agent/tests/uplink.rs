@@ -135,8 +135,14 @@ impl Bench {
 }
 
 fn answer(acked: u64) -> Vec<u8> {
-    serde_json::to_vec(&IngestAnswer { acked: Seq(acked), next_sync_ms: 1_500, received_at: UnixTime(1), agents: 7 })
-        .expect("a working test machine")
+    serde_json::to_vec(&IngestAnswer {
+        acked: Seq(acked),
+        next_sync_ms: 1_500,
+        received_at: UnixTime(1),
+        agents: 7,
+        config: None,
+    })
+    .expect("a working test machine")
 }
 
 #[tokio::test]

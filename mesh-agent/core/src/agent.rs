@@ -1,14 +1,20 @@
 //! The agent: routing only. The one place with the big `match`; every decision is in one of the machines.
 
+mod view;
+
 use crate::effect::{Anomaly, Effect, Effects, Input, Statement};
+use crate::endpoints::Endpoints;
 use crate::exchange::{Exchange, Holdings};
-use crate::matrix::{MemberView, Rows, View};
+use crate::matrix::Rows;
 use crate::membership::Membership;
 use crate::outbox::Outbox;
+use crate::pace::Pace;
 use crate::params::{AgentParams, Resume};
 use crate::schedule::{Change, Schedule};
 use crate::uploader::Uploader;
 use crate::windows::Windows;
+use alloc::boxed::Box;
+use alloc::string::String;
 use alloc::vec;
 use alloc::vec::Vec;
 use everypath_protocol::cell::CellState;
@@ -16,9 +22,10 @@ use everypath_protocol::codec;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::member::Version;
 use everypath_protocol::mesh::{Holding, Topic};
+use everypath_protocol::mesh_config::{MeshConfig, Subject};
 use everypath_protocol::record::{CellFlip, Record};
-use everypath_protocol::sign::Document;
-use everypath_protocol::time::{MonoTime, Now, Span};
+use everypath_protocol::sign::{Document, Verified};
+use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 use everypath_protocol::trust::Certificate;
 use everypath_protocol::window::ProbeKind;
 
@@ -32,7 +39,12 @@ pub struct Agent {
     started: MonoTime,
     /// Both clocks at the last input.
     last: Now,
+    /// What the own certificate says.
+    own: Certificate,
+    config: Option<Box<Verified<MeshConfig>>>,
+    pace: Pace,
     membership: Membership,
+    endpoints: Endpoints,
     rows: Rows,
     exchange: Exchange,
     schedule: Schedule,
@@ -44,16 +56,21 @@ pub struct Agent {
 impl Agent {
     /// An agent that has just been started. `seed` is 32 random bytes.
     pub fn new(params: AgentParams, resume: Resume, seed: [u8; 32], now: Now) -> Self {
+        let pace = Pace::new(&params, None);
         Self {
             started: now.mono,
             last: now,
+            own: own_certificate(&params),
+            config: None,
+            pace,
+            endpoints: Endpoints::new(params.agent, params.certificate.mesh),
             membership: Membership::new(&params, seed),
             rows: Rows::new(params.row_interval, now.mono),
             exchange: Exchange::new(seed, params.exchange_interval, now.mono),
-            schedule: Schedule::new(&params),
-            windows: Windows::new(params.window),
+            schedule: Schedule::new(&params, &pace),
+            windows: Windows::new(pace.window),
             outbox: Outbox::new(&params, resume, seed),
-            uploader: Uploader::new(params.has_aggregator, seed),
+            uploader: Uploader::new(params.has_aggregator, seed, now.mono),
             params,
         }
     }
@@ -86,6 +103,7 @@ impl Agent {
     pub fn next_wakeup(&self) -> Option<MonoTime> {
         [
             self.membership.next_deadline(),
+            self.endpoints.next_deadline(),
             Some(self.rows.next_deadline()),
             Some(self.exchange.next_deadline()),
             self.schedule.next_deadline(),
@@ -96,52 +114,6 @@ impl Agent {
         .into_iter()
         .flatten()
         .min()
-    }
-
-    /// What the agent knows of itself and others, for the loopback page and the terminal.
-    pub fn view(&self, now: Now) -> View {
-        let own = codec::decode::<Certificate>(&self.params.certificate.body, Certificate::BYTES_MAX).ok();
-        let mut members: Vec<MemberView> = self
-            .membership
-            .members()
-            .iter()
-            .map(|(agent, member)| {
-                let (row_at, cells) = self.rows.shown(agent, now);
-                MemberView {
-                    agent: *agent,
-                    name: member.certificate.name.clone(),
-                    site: member.certificate.site.clone(),
-                    program: member.record.document().program.clone(),
-                    is_connected: member.is_connected,
-                    row_at,
-                    cells,
-                }
-            })
-            .collect();
-        members.extend(own.map(|certificate| MemberView {
-            agent: self.params.agent,
-            name: certificate.name,
-            site: certificate.site,
-            program: self.params.program.clone(),
-            is_connected: true,
-            row_at: Some(now.wall),
-            cells: self.schedule.cells(),
-        }));
-        members.sort_by(|one, other| (&one.site, &one.name).cmp(&(&other.site, &other.name)));
-        let (probes, not_measured) = self.schedule.counts();
-        View {
-            agent: self.params.agent,
-            members,
-            epochs: self.outbox.view(),
-            buffered_bytes: self.outbox.bytes(),
-            dropped_records: self.outbox.dropped(),
-            dropped_by_reason: self.outbox.dropped_by_reason(),
-            unpersisted_blocks: self.outbox.unpersisted(),
-            unpersisted_bytes: self.outbox.unpersisted_bytes(),
-            not_measured,
-            probes,
-            acked_at: self.uploader.acked_at().map(|(_, wall)| wall),
-        }
     }
 
     fn route(&mut self, now: Now, input: Input, out: &mut Effects) {
@@ -181,14 +153,54 @@ impl Agent {
             Input::UploadFinished { epoch, result } => {
                 self.uploader.finished(now, epoch, result, &mut self.outbox, out);
             }
+            Input::CheckedIn(result) => self.uploader.checked_in(now.mono, result),
+            Input::Configured(config) => self.configure(now, config, out),
+            Input::Resolved { endpoint, address } => {
+                if self.endpoints.resolved(endpoint, address) {
+                    self.retarget(now);
+                }
+            }
             Input::DiskRoom { is_low } => self.outbox.set_disk_room(is_low),
             Input::AddressesChanged { mesh, probe } => self.membership.set_addresses(mesh, probe, out),
             Input::Shutdown => self.shut_down(now, out),
         }
     }
 
+    /// Does from now on what the mesh's configuration says.
+    fn configure(&mut self, now: Now, config: Box<Verified<MeshConfig>>, out: &mut Effects) {
+        let version = config.document().version;
+        self.pace = Pace::new(&self.params, Some(config.document()));
+        self.schedule.set_pace(now.mono, &self.pace);
+        self.config = Some(config);
+        let (config, all) = everybody(self.config.as_deref(), &self.own, &self.membership);
+        self.endpoints.reckon(config, all, out);
+        self.retarget(now);
+        self.uploader.hurry_check_in(now.mono);
+        out.push(Effect::Configured { version });
+    }
+
+    /// Whom to probe from now on: members that are not excluded, and endpoints.
+    fn retarget(&mut self, now: Now) {
+        let mut targets = self.membership.targets(self.params.targets_max);
+        if let Some(config) = self.config.as_deref().map(Verified::document).filter(|config| !config.exclude.is_empty())
+        {
+            let own = config.subject(self.params.agent, &self.own.name, &self.own.site);
+            targets.retain(|agent, _| {
+                let certificate = self.membership.members().get(agent).map(|member| &member.certificate);
+                let other = certificate.map(|other| config.subject(*agent, &other.name, &other.site));
+                other.is_none_or(|other| !config.is_excluded(&own, &other))
+            });
+        }
+        targets.extend(self.endpoints.targets());
+        self.schedule.set_targets(now.mono, &targets);
+    }
+
     /// What time asks for, after every input: a machine that has nothing due does nothing.
     fn turn(&mut self, now: Now, out: &mut Effects) {
+        let (config, all) = everybody(self.config.as_deref(), &self.own, &self.membership);
+        if self.endpoints.turn(now.mono, config, all, out) {
+            self.retarget(now);
+        }
         let changes = self.schedule.turn(now, &mut self.windows, out);
         self.note_changes(now, changes, out);
         self.close_windows(now, false, out);
@@ -223,8 +235,10 @@ impl Agent {
             }
         }
         if has_new_member {
-            let targets = self.membership.targets(self.params.targets_max);
-            self.schedule.set_targets(now.mono, &targets);
+            self.retarget(now);
+            if self.config.is_some() {
+                self.endpoints.members_changed(now.mono);
+            }
             let others = u64::try_from(self.membership.members().len()).unwrap_or(u64::MAX);
             self.uploader.set_mesh_size(others.saturating_add(1));
         }
@@ -270,7 +284,7 @@ impl Agent {
     fn close_windows(&mut self, now: Now, all: bool, out: &mut Effects) {
         let heard_at = self.uploader.acked_at().map_or(self.started, |(mono, _)| mono);
         let is_lonely = now.mono >= heard_at + self.params.lonely_after;
-        self.windows.set_length(now.mono, if is_lonely { self.params.window_lonely } else { self.params.window });
+        self.windows.set_length(now.mono, if is_lonely { self.pace.window_lonely } else { self.pace.window });
         for window in self.windows.close(now.mono, all, |target| self.schedule.state_of(target)) {
             self.outbox.push(now, Record::Window(window), out);
         }
@@ -285,4 +299,31 @@ impl Agent {
     const fn holdings(&self) -> Holdings<'_> {
         Holdings { agent: self.params.agent, membership: &self.membership, rows: &self.rows }
     }
+}
+
+/// The own certificate was checked at the start; a simulation may leave it out.
+fn own_certificate(params: &AgentParams) -> Certificate {
+    codec::decode(&params.certificate.body, Certificate::BYTES_MAX).unwrap_or_else(|_| Certificate {
+        agent: params.agent,
+        name: String::new(),
+        site: String::new(),
+        serial: 0,
+        not_before: UnixTime(0),
+        not_after: UnixTime(0),
+    })
+}
+
+/// The configuration, and all members as it sees them, this agent among them.
+fn everybody<'a>(
+    config: Option<&'a Verified<MeshConfig>>,
+    own: &'a Certificate,
+    membership: &'a Membership,
+) -> (Option<&'a MeshConfig>, impl Iterator<Item = Subject<'a>> + Clone) {
+    let config = config.map(Verified::document);
+    let others = membership.members().iter().map(|(agent, member)| (*agent, &member.certificate));
+    let all = others.chain([(own.agent, own)]).map(move |(agent, of)| match config {
+        Some(config) => config.subject(agent, &of.name, &of.site),
+        None => Subject { id: agent, name: &of.name, site: &of.site, tags: &[] },
+    });
+    (config, all)
 }

@@ -1,11 +1,13 @@
 //! The vocabulary between the agent and its shell.
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 use everypath_protocol::cell::CellState;
 use everypath_protocol::id::{AgentId, Epoch, ProbeId, Seq};
 use everypath_protocol::member::MemberRecord;
 use everypath_protocol::mesh::{Holding, Topic};
+use everypath_protocol::mesh_config::MeshConfig;
 use everypath_protocol::row::Row;
 use everypath_protocol::sign::{Signed, Verified};
 use everypath_protocol::time::Span;
@@ -82,6 +84,17 @@ pub enum Input {
         epoch: Epoch,
         /// How.
         result: UploadResult,
+    },
+    /// A check-in came to its end.
+    CheckedIn(UploadResult),
+    /// Another configuration of the mesh is in force: its signature was checked, it has no fault, it is newer, and it is on disk.
+    Configured(Box<Verified<MeshConfig>>),
+    /// The address of an endpoint was looked up.
+    Resolved {
+        /// Of which.
+        endpoint: AgentId,
+        /// Where it is; `None` if the name leads nowhere.
+        address: Option<IpAddr>,
     },
     /// The file system of the buffer has little room left, or has room again.
     DiskRoom {
@@ -189,6 +202,15 @@ pub enum Effect {
         /// It is of an older epoch: what is fresh goes first, at the aggregator too.
         is_backlog: bool,
     },
+    /// Ask an aggregator what is new and say which configuration runs, without any record; exactly one `CheckedIn` follows.
+    CheckIn,
+    /// This version of the configuration is in force now.
+    Configured {
+        /// Which.
+        version: u64,
+    },
+    /// Look these up now and again, instead of those before; each news is a `Resolved`.
+    Resolve(Vec<EndpointWish>),
     /// A cell changed its state, for the log.
     CellChanged {
         /// Which.
@@ -267,6 +289,15 @@ pub enum PersistOp {
         /// New stream.
         into: Epoch,
     },
+}
+
+/// An endpoint to be looked up.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointWish {
+    /// To be given back with what is found.
+    pub endpoint: AgentId,
+    /// An IP address or a DNS name.
+    pub address: alloc::string::String,
 }
 
 /// A probe to send.

@@ -4,7 +4,7 @@
 //! The whole contract is [`Agent::handle`] and [`Agent::next_wakeup`], with [`Input`] and [`Effect`] as its vocabulary.
 //! Reading order: [`effect`] (the vocabulary), [`agent`] (routing only), then the machines in the order in which a
 //! measurement meets them: [`membership`], [`schedule`], [`windows`], [`outbox`], [`uploader`]; [`matrix`] and [`exchange`]
-//! are what agents tell each other.
+//! are what agents tell each other; [`pace`] and [`endpoints`] are what the mesh's configuration makes of all that.
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -12,10 +12,12 @@ extern crate alloc;
 
 pub mod agent;
 pub mod effect;
+pub mod endpoints;
 pub mod exchange;
 pub mod matrix;
 pub mod membership;
 pub mod outbox;
+pub mod pace;
 pub mod params;
 mod random;
 pub mod schedule;

@@ -1,9 +1,11 @@
 //! Rows of all agents, and what is shown of them.
 
 use crate::effect::{Anomaly, Effect, Effects};
+use crate::pace::Pace;
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::net::IpAddr;
 use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::id::{AgentId, Epoch, Incarnation, Seq};
 use everypath_protocol::member::Version;
@@ -122,6 +124,19 @@ pub struct MemberView {
     pub cells: Vec<(AgentId, PackedCell)>,
 }
 
+/// An endpoint as it is shown.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct EndpointView {
+    /// Its identity.
+    pub endpoint: AgentId,
+    /// What people call it.
+    pub name: String,
+    /// As the configuration has it.
+    pub address: String,
+    /// Where it was found, if this agent observes it.
+    pub found: Option<IpAddr>,
+}
+
 /// An epoch as it is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct EpochView {
@@ -142,6 +157,14 @@ pub struct View {
     pub agent: AgentId,
     /// All members, itself included, by site and name.
     pub members: Vec<MemberView>,
+    /// Hosts without an agent, in the order of the configuration.
+    pub endpoints: Vec<EndpointView>,
+    /// Version of the mesh's configuration that is in force; 0: none.
+    pub config_version: u64,
+    /// When it was made.
+    pub config_made: Option<UnixTime>,
+    /// The numbers in force.
+    pub pace: Pace,
     /// Epochs that are not drained, the live one last.
     pub epochs: Vec<EpochView>,
     /// Bytes that wait for an aggregator.

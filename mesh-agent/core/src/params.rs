@@ -1,6 +1,7 @@
 //! The numbers that an agent is started with, and what its disk remembers. No strings to parse, nothing optional that
 //! means "default": the shell has done that.
 
+use crate::pace::Overrides;
 use alloc::string::String;
 use alloc::vec::Vec;
 use everypath_protocol::id::{AgentId, BootId, Epoch, Incarnation, Seq};
@@ -47,6 +48,8 @@ pub struct AgentParams {
     pub buffer_bytes_max: u64,
     /// There is an aggregator to send to.
     pub has_aggregator: bool,
+    /// What the operator of this host set; it wins over the configuration of the mesh.
+    pub overrides: Overrides,
 }
 
 impl AgentParams {
@@ -72,6 +75,7 @@ impl AgentParams {
             thresholds: Thresholds::for_interval(probe_interval),
             buffer_bytes_max: 64 * 1024 * 1024,
             has_aggregator: true,
+            overrides: Overrides::default(),
         }
     }
 }

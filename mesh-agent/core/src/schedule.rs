@@ -9,6 +9,7 @@
 //! 4. An outcome that the prober never gives is, well after the timeout, *not measured*.
 
 use crate::effect::{Anomaly, Effect, Effects, ProbeRequest};
+use crate::pace::Pace;
 use crate::params::AgentParams;
 use crate::windows::{WindowIndex, Windows};
 use alloc::collections::BTreeMap;
@@ -67,26 +68,45 @@ pub struct Schedule {
     next_probe: u64,
     probes: u64,
     not_measured: NotMeasuredCounts,
+    /// Before this no cell goes stale: what was measured at a slower pace is judged by it until there was time for a faster one.
+    expire_from: MonoTime,
     /// At or before the time when [`Self::turn`] has something to do, so that most turns cost nothing.
     wake_at: Option<MonoTime>,
 }
 
 impl Schedule {
     /// No targets yet.
-    pub const fn new(params: &AgentParams) -> Self {
+    pub const fn new(params: &AgentParams, pace: &Pace) -> Self {
         Self {
             agent: params.agent,
-            interval: params.probe_interval,
+            interval: pace.interval,
             burst_interval: params.burst_interval,
-            timeout: params.probe_timeout,
-            thresholds: params.thresholds,
+            timeout: pace.timeout,
+            thresholds: pace.thresholds,
             targets: BTreeMap::new(),
             under_way: BTreeMap::new(),
             next_probe: 0,
             probes: 0,
             not_measured: NotMeasuredCounts([0; 4]),
+            expire_from: MonoTime(0),
             wake_at: None,
         }
+    }
+
+    /// Goes on at another pace. Who is probed stays, with its history; phases are spread over the new interval.
+    pub fn set_pace(&mut self, now: MonoTime, pace: &Pace) {
+        if pace.thresholds.stale_after < self.thresholds.stale_after {
+            self.expire_from = now + pace.thresholds.stale_after;
+        }
+        if pace.interval != self.interval {
+            for (agent, target) in &mut self.targets {
+                target.regular_at = now + Span(pair_hash(&self.agent, agent) % pace.interval.0.max(1));
+                // A suspect one is still asked soon.
+                target.next_at = target.next_at.min(target.regular_at);
+            }
+        }
+        (self.interval, self.timeout, self.thresholds) = (pace.interval, pace.timeout, pace.thresholds);
+        self.wake_at = self.earliest();
     }
 
     /// Probes these from now on. Who stays keeps phase and history.
@@ -118,7 +138,9 @@ impl Schedule {
         }
         let mut changes = self.give_up_stalled(now, windows);
         for (agent, target) in &mut self.targets {
-            if let Some(from) = target.judge.expire(now.mono, &self.thresholds) {
+            if now.mono >= self.expire_from
+                && let Some(from) = target.judge.expire(now.mono, &self.thresholds)
+            {
                 changes.push(Change { target: *agent, from, to: CellState::Unknown });
             }
             if now.mono < target.next_at {
@@ -179,7 +201,7 @@ impl Schedule {
             target.burst_left -= 1;
             target.next_at = target.next_at.min(now + self.burst_interval);
         }
-        let stale_at = target.judge.stale_at(&self.thresholds);
+        let stale_at = target.judge.stale_at(&self.thresholds).map(|at| at.max(self.expire_from));
         self.wake_at = [self.wake_at, Some(target.next_at), stale_at].into_iter().flatten().min();
         from.map(|from| Change { target: agent, from, to: target.judge.state() })
     }
@@ -215,6 +237,7 @@ impl Schedule {
     fn earliest(&self) -> Option<MonoTime> {
         let due = self.targets.values().map(|target| target.next_at).min();
         let stale = self.targets.values().filter_map(|target| target.judge.stale_at(&self.thresholds)).min();
+        let stale = stale.map(|at| at.max(self.expire_from));
         let stalled = self.under_way.values().map(|probe| probe.stalled_at).min();
         [due, stale, stalled].into_iter().flatten().min()
     }

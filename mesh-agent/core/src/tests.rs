@@ -4,6 +4,7 @@
 mod agent;
 mod bench;
 mod clocks;
+mod configured;
 mod exchange;
 mod limits;
 mod membership;

@@ -12,6 +12,8 @@
 //! 5. What is rejected for what is in it is looked for by halves and put aside ([`Outbox::rejected`]). Only the epoch it is
 //!    in has smaller batches meanwhile. While nothing at all is accepted this becomes slow: then rather the aggregator, or
 //!    something on the way to it, is at fault, and records should not be put aside by the thousand.
+//! 6. Who has nothing to send for 5 s checks in: asks what is new and says which configuration runs. In a large mesh this comes
+//!    so much later that all together check in at most 200 times a second. A new configuration is told soon.
 
 use crate::effect::{Anomaly, Effect, Effects, UploadResult};
 use crate::outbox::{Outbox, Rejection};
@@ -39,6 +41,10 @@ const OLD_GAP_BEGIN_MIN: Span = Span::seconds(1);
 /// and at most, also while the aggregator is busy.
 const OLD_GAP_MAX: Span = Span::seconds(240);
 const ATTEMPTS_PER_SECOND_MAX: u64 = 200;
+/// Without hearing of an aggregator for this long one is asked what is new.
+const CHECK_IN_AFTER: Span = Span::seconds(5);
+/// An aggregator that does not understand a check-in is an old one; it is asked again after it may have been replaced.
+const CHECK_IN_REFUSED_PAUSE: Span = Span::seconds(300);
 /// After this many rejections with nothing accepted in between, it looks as if everything were rejected: go on slowly.
 const REJECTIONS_SWIFT: u32 = 64;
 /// After this many go on very slowly. One block of which every record is rejected costs about 511.
@@ -68,12 +74,15 @@ pub struct Uploader {
     old_gap: Span,
     old_not_before: MonoTime,
     acked_at: Option<(MonoTime, UnixTime)>,
+    check_in_at: MonoTime,
+    is_checking_in: bool,
     random: Random,
 }
 
 impl Uploader {
     /// An uploader that may send at once. Without an aggregator it never does.
-    pub fn new(enabled: bool, seed: [u8; 32]) -> Self {
+    pub fn new(enabled: bool, seed: [u8; 32], now: MonoTime) -> Self {
+        let mut random = Random::new(seed, RandomStream::Uploader);
         Self {
             enabled,
             not_before: MonoTime(0),
@@ -89,7 +98,9 @@ impl Uploader {
             old_gap: Span::ZERO,
             old_not_before: MonoTime(0),
             acked_at: None,
-            random: Random::new(seed, RandomStream::Uploader),
+            check_in_at: now + random.jittered(CHECK_IN_AFTER),
+            is_checking_in: false,
+            random,
         }
     }
 
@@ -108,11 +119,58 @@ impl Uploader {
         self.acked_at
     }
 
+    /// Another configuration runs; the aggregator wants to know.
+    pub fn hurry_check_in(&mut self, now: MonoTime) {
+        self.check_in_at = now + self.random.jittered(BACKOFF_MIN.max(self.comeback()));
+    }
+
     /// Starts what may be started.
     pub fn turn(&mut self, now: Now, outbox: &mut Outbox, out: &mut Effects) {
         if !self.enabled || !self.may_send(now.mono) {
             return;
         }
+        self.send(now, outbox, out);
+        if self.may_check_in(outbox) && now.mono >= self.check_in_at.max(self.not_before) {
+            self.is_checking_in = true;
+            out.push(Effect::CheckIn);
+        }
+    }
+
+    /// While something is sent, the answer to it says what is new; what waits will be sent soon.
+    fn may_check_in(&self, outbox: &Outbox) -> bool {
+        let is_busy = |stream: &Stream| stream.in_flight.is_some() || (self.is_down() && stream.has_batch());
+        self.enabled && !self.is_checking_in && !outbox.streams().iter().any(is_busy)
+    }
+
+    /// Takes the end of a check-in in.
+    pub fn checked_in(&mut self, now: MonoTime, result: UploadResult) {
+        self.is_checking_in = false;
+        self.check_in_at = now + self.check_in_pause();
+        match result {
+            UploadResult::Acked { agents, .. } => {
+                self.sharers = agents;
+                self.failures = 0;
+            }
+            UploadResult::Busy { retry_after } => {
+                let pause = self.random.jittered(Span(retry_after.clamp(BACKOFF_MIN, PAUSE_MAX).0 * 2));
+                self.check_in_at = self.check_in_at.max(now + pause);
+            }
+            UploadResult::Unreachable => {
+                self.failures = self.failures.saturating_add(1);
+                let pause = self.backoff();
+                self.pause(now, pause, false);
+            }
+            UploadResult::Refused | UploadResult::Rejected | UploadResult::Gap { .. } => {
+                self.check_in_at = now + CHECK_IN_REFUSED_PAUSE;
+            }
+        }
+    }
+
+    fn check_in_pause(&self) -> Span {
+        CHECK_IN_AFTER.max(self.comeback())
+    }
+
+    fn send(&mut self, now: Now, outbox: &mut Outbox, out: &mut Effects) {
         let live = outbox.live();
         let is_knocking = self.is_down();
         if is_knocking && outbox.streams().iter().any(|stream| stream.in_flight.is_some()) {
@@ -147,7 +205,9 @@ impl Uploader {
         let at = |stream: &Stream| {
             if stream.epoch == live { self.not_before } else { self.not_before.max(self.old_not_before) }
         };
-        outbox.streams().iter().filter(is_waiting).map(at).min()
+        let sends = outbox.streams().iter().filter(is_waiting).map(at).min();
+        let check_in = self.may_check_in(outbox).then(|| self.check_in_at.max(self.not_before));
+        [sends, check_in].into_iter().flatten().min()
     }
 
     /// Takes the end of an upload in.
@@ -165,6 +225,7 @@ impl Uploader {
                 self.failures = 0;
                 self.rejections = 0;
                 self.acked_at = Some((now.mono, now.wall));
+                self.check_in_at = now.mono + self.check_in_pause();
                 self.pause(now.mono, next_sync.min(PAUSE_MAX), true);
                 self.ease(now.mono, epoch != outbox.live());
                 self.take_ack(epoch, sent_max, acked, outbox, out);

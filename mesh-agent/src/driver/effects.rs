@@ -3,6 +3,7 @@
 use super::Driver;
 use crate::net::supervisor::Command;
 use crate::uplink::Job;
+use everypath_protocol::id::AgentId;
 use everypath_protocol::sign;
 use everypath_protocol::window::{NotMeasured, ProbeOutcome};
 use mesh_agent_core::effect::UploadResult;
@@ -79,10 +80,21 @@ impl Driver {
             Effect::Upload { epoch, first, last, is_backlog } => {
                 self.upload(Job { epoch, first, last, is_backlog });
             }
+            Effect::CheckIn => {
+                if self.outlets.settings.check_ins.try_send(()).is_err() {
+                    self.metrics.queue_full.with_label_values(&["check_ins"]).inc();
+                    self.answered.push_back(Input::CheckedIn(UploadResult::Unreachable));
+                }
+            }
+            Effect::Configured { version } => {
+                self.metrics.configs.version.set(i64::try_from(version).unwrap_or(i64::MAX));
+                self.outlets.settings.running.send_replace(version);
+            }
+            Effect::Resolve(wishes) => drop(self.outlets.settings.wishes.send_replace(wishes)),
             Effect::CellChanged { target, from, to } => {
                 self.metrics.cell_changes.with_label_values(&[to.name()]).inc();
                 let (from, to) = (from.name(), to.name());
-                tracing::info!(pair.target = %target.short(), from, to, "a cell changed");
+                tracing::info!(pair.target = self.called(&target), from, to, "a cell changed");
             }
             Effect::Anomaly(anomaly) => {
                 self.metrics.anomalies.with_label_values(&[anomaly.name()]).inc();
@@ -94,6 +106,11 @@ impl Driver {
                 }
             }
         }
+    }
+
+    /// How people call it; whom nobody knows by name, by the beginning of its key.
+    pub(super) fn called(&self, target: &AgentId) -> String {
+        self.agent.name_of(target).map_or_else(|| target.short(), str::to_owned)
     }
 
     /// Hands an order to the network; if it cannot take it, the agent hears of the failure at once.

@@ -35,6 +35,8 @@ pub enum Event {
     Uploaded(Uploaded),
     /// Statements that the disk or an aggregator remembered, checked.
     Statements(Vec<Statement>),
+    /// Of the configuration of the mesh and what follows from it, ready for the agent.
+    Settings(Box<Input>),
     /// The status page asks.
     Question(Question),
     /// The process shall end.
@@ -56,6 +58,8 @@ pub struct Inbox {
     pub statements: mpsc::Receiver<Vec<Statement>>,
     /// From the status page.
     pub questions: mpsc::Receiver<Question>,
+    /// From keeper, resolver and uplink.
+    pub settings: mpsc::Receiver<Input>,
     /// From the operating system.
     pub shutdown: CancellationToken,
     seen: PersistedMarks,
@@ -66,7 +70,7 @@ pub struct Inbox {
 
 impl Inbox {
     /// All of them together.
-    pub const fn new(
+    pub fn new(
         mesh: mpsc::Receiver<Input>,
         probes: mpsc::Receiver<Finished>,
         disk: DiskNews,
@@ -82,12 +86,19 @@ impl Inbox {
             uploads,
             statements,
             questions,
+            settings: mpsc::channel(1).1,
             shutdown,
             seen: PersistedMarks::new(),
             news: VecDeque::new(),
             is_shutdown_told: false,
             is_disk_low: false,
         }
+    }
+
+    /// The same with a queue for what concerns the configuration of the mesh.
+    #[must_use]
+    pub fn with_settings(self, settings: mpsc::Receiver<Input>) -> Self {
+        Self { settings, ..self }
     }
 
     /// Waits for one event, or until `deadline`.
@@ -108,6 +119,7 @@ impl Inbox {
             }
             Some(finished) = self.probes.recv() => Event::ProbeFinished(finished),
             Some(input) = self.mesh.recv() => Event::Mesh(Box::new(input)),
+            Some(input) = self.settings.recv() => Event::Settings(Box::new(input)),
             Some(uploaded) = self.uploads.recv() => Event::Uploaded(uploaded),
             Some(statements) = self.statements.recv() => Event::Statements(statements),
             Some(question) = self.questions.recv() => Event::Question(question),
@@ -133,9 +145,11 @@ impl Inbox {
         let upload = |inbox: &mut Self| inbox.uploads.try_recv().ok().map(Event::Uploaded);
         let mesh = |inbox: &mut Self| inbox.mesh.try_recv().ok().map(|input| Event::Mesh(Box::new(input)));
         let question = |inbox: &mut Self| inbox.questions.try_recv().ok().map(Event::Question);
+        let settings = |inbox: &mut Self| inbox.settings.try_recv().ok().map(|input| Event::Settings(Box::new(input)));
         let statements = |inbox: &mut Self| inbox.statements.try_recv().ok().map(Event::Statements);
         probe(self)
             .or_else(|| upload(self))
+            .or_else(|| settings(self))
             .or_else(|| mesh(self))
             .or_else(|| question(self))
             .or_else(|| statements(self))

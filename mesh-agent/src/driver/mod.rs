@@ -8,7 +8,7 @@
 //! | probes | the probe ends at once, not measured for overload |
 //! | mesh | the exchange or the call counts as failed; answers to peers are dropped, they ask again |
 //! | disk | the driver waits: the agent bounds what is not on disk, and nothing may be lost on the way |
-//! | uploads | counts as unreachable; the agent tries again later |
+//! | uploads, check-ins | counts as unreachable; the agent tries again later |
 
 mod effects;
 mod inbox;
@@ -16,6 +16,7 @@ mod inbox;
 pub use inbox::{Event, Inbox, Question};
 
 use crate::clock::Clock;
+use crate::mesh_config::Settings;
 use crate::metrics::Metrics;
 use crate::net::supervisor::Command;
 use crate::store::Store;
@@ -53,6 +54,8 @@ pub struct Outlets {
     pub uploads: mpsc::Sender<Job>,
     /// The own record, for whoever shows it to others.
     pub own: watch::Sender<Option<Signed>>,
+    /// What follows from the configuration of the mesh.
+    pub settings: Settings,
 }
 
 /// See the module.
@@ -152,7 +155,7 @@ impl Driver {
     fn take(&mut self, now: Now, event: Event, questions: &mut Vec<Question>) {
         let input = match event {
             Event::Wakeup => Input::Wakeup,
-            Event::Mesh(input) => *input,
+            Event::Mesh(input) | Event::Settings(input) => *input,
             Event::ProbeFinished((probe, outcome)) => {
                 self.metrics.probes.with_label_values(&[word(outcome)]).inc();
                 Input::ProbeFinished { probe, outcome }

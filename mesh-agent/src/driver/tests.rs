@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 struct Alone {
     driver: Driver,
     _dir: tempfile::TempDir,
-    _ends: (mpsc::Receiver<Command>, mpsc::Receiver<ProbeRequest>, mpsc::Receiver<Job>),
+    _ends: (mpsc::Receiver<Command>, mpsc::Receiver<ProbeRequest>, mpsc::Receiver<Job>, mpsc::Receiver<()>),
 }
 
 fn alone() -> Alone {
@@ -36,9 +36,11 @@ fn alone() -> Alone {
     let (mesh_in, mesh_out) = mpsc::channel(1);
     let (probes, probes_out) = mpsc::channel(1);
     let (uploads, uploads_out) = mpsc::channel(1);
-    let outlets = Outlets { mesh: mesh_in, probes, store, uploads, own: watch::channel(None).0 };
+    let (check_ins, check_ins_out) = mpsc::channel(1);
+    let settings = Settings { running: watch::channel(0).0, wishes: watch::channel(Vec::new()).0, check_ins };
+    let outlets = Outlets { mesh: mesh_in, probes, store, uploads, own: watch::channel(None).0, settings };
     let driver = Driver::new(agent, clock, key, mesh, metrics, inbox, outlets);
-    Alone { driver, _dir: dir, _ends: (mesh_out, probes_out, uploads_out) }
+    Alone { driver, _dir: dir, _ends: (mesh_out, probes_out, uploads_out, check_ins_out) }
 }
 
 fn probe(number: u64) -> Effect {
@@ -99,4 +101,13 @@ fn a_warning_about_an_aggregator_that_knows_less_or_more_says_what_happened_and_
         let said = effects::story(anomaly);
         assert!(parts.iter().all(|part| said.contains(part)), "{said}");
     }
+}
+
+/// The log said "b53f0c1d…: ok, down", and which host that is was another question.
+#[tokio::test]
+async fn the_log_calls_a_target_by_its_name() {
+    let Alone { driver, .. } = alone();
+    let own = AgentId::from(driver.key.public());
+    assert_eq!(driver.called(&own), "a1");
+    assert_eq!(driver.called(&AgentId([7; 32])), AgentId([7; 32]).short(), "of one that nobody knows, its key");
 }

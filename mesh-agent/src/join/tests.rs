@@ -98,3 +98,14 @@ async fn a_member_that_is_given_another_name_is_told_which_it_has_and_what_to_do
     assert_eq!(known_as(&mesh.token(), &nowhere).unwrap(), None);
     assert!(!nowhere.exists());
 }
+
+#[test]
+fn an_empty_name_is_called_so() {
+    let said = |name: &str| JoinError::InvalidName(name.to_owned()).to_string();
+    assert!(
+        said("").starts_with("an empty name cannot be used: names of agents and sites are 1 to 64"),
+        "{}",
+        said("")
+    );
+    assert!(said("a b").starts_with("`a b` cannot be used: "), "{}", said("a b"));
+}

@@ -1,7 +1,7 @@
 //! The matrix in a terminal: one letter a pair, rows send, columns receive. Letters say what the colours say, so that
 //! neither is needed to understand the other.
 
-use crate::status::json::{MemberJson, StateJson};
+use crate::status::json::{EndpointJson, MemberJson, StateJson};
 use everypath_protocol::cell::CellState;
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -53,33 +53,55 @@ pub fn draw(state: &StateJson, is_coloured: bool) -> String {
         if is_coloured { format!("{}{letter}{RESET}", colour(state)) } else { letter.to_string() }
     };
     let _ = writeln!(text, "{} agents as seen by {} ({}) at {}", state.members.len(), state.name, state.site, state.at);
-    if state.members.len() < 2 {
+    // Endpoints have columns and no rows: they measure nothing.
+    let columns: Vec<MemberJson> = state.members.iter().cloned().chain(state.endpoints.iter().map(column)).collect();
+    if columns.len() < 2 {
         let _ = writeln!(text, "No other agent is known yet.");
         return text;
     }
-    let names: Vec<String> = state.members.iter().map(|member| short(&member.name)).collect();
+    let names: Vec<String> = columns.iter().map(|member| short(&member.name)).collect();
     let width = names.iter().map(|name| name.chars().count()).max().unwrap_or(0);
     // Columns are numbered, because names do not fit above single letters.
-    let digits = state.members.len().to_string().len();
+    let digits = columns.len().to_string().len();
     let pad = " ".repeat(width.saturating_sub(4));
     let mut header = format!("{:digits$} from{pad} \u{2192} to ", "");
-    for (place, member) in state.members.iter().enumerate() {
-        if is_new_site(&state.members, place) {
+    for place in 0..columns.len() {
+        if is_new_site(&columns, place) {
             header.push_str("│ ");
         }
         let _ = write!(header, "{:>digits$} ", place + 1);
-        let _ = member;
     }
     let _ = writeln!(text, "{}", header.trim_end());
     for (place, member) in state.members.iter().enumerate() {
         if is_new_site(&state.members, place) || place == 0 {
             let _ = writeln!(text, "site {}", member.site);
         }
-        let row = row(&state.members, member, place, digits, &paint);
+        let row = row(&columns, member, place, digits, &paint);
         let _ = writeln!(text, "{:>digits$} {:width$}      {}", place + 1, names[place], row.trim_end());
+    }
+    if !state.endpoints.is_empty() {
+        let _ = writeln!(text, "{ENDPOINTS}");
+    }
+    for (place, endpoint) in (state.members.len()..).zip(&state.endpoints) {
+        let _ = writeln!(text, "{:>digits$} {:width$}      {}", place + 1, names[place], endpoint.address);
     }
     legend(&mut text, &paint);
     text
+}
+
+/// Stands where the site of an agent stands.
+const ENDPOINTS: &str = "endpoints";
+
+fn column(endpoint: &EndpointJson) -> MemberJson {
+    MemberJson {
+        agent: endpoint.id.clone(),
+        name: endpoint.name.clone(),
+        site: ENDPOINTS.to_owned(),
+        program: String::new(),
+        is_connected: false,
+        row_at: None,
+        cells: Vec::new(),
+    }
 }
 
 fn is_new_site(members: &[MemberJson], place: usize) -> bool {

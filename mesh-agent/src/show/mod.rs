@@ -67,7 +67,8 @@ pub async fn fetch_state(data_dir: &Path) -> Result<StateJson, ShowError> {
     serde_json::from_str(&text).map_err(|why| ShowError::BadAnswer { address, why: why.to_string() })
 }
 
-/// How the buffer of the agent of `data_dir` stands: as the running agent says, or as its file says if none runs.
+/// How the buffer of the agent of `data_dir` stands: as the running agent says, or as its file says if it does not answer. Whatever
+/// else answers in its place is not asked. That the file can be opened proves that no agent runs: a running one holds it.
 ///
 /// # Errors
 /// See [`ShowError`].
@@ -107,9 +108,10 @@ pub async fn fetch(data_dir: &Path, path: &str) -> Result<(SocketAddr, String), 
         Err(why) => return Err(bad(why)),
     };
     let own = files::read_bounded(&data_dir.join(IDENTITY_FILE), IDENTITY_BYTES_MAX)?;
-    let other =
-        response.headers().get(AGENT_HEADER).filter(|id| own.is_some_and(|own| own.trim_ascii() != id.as_bytes()));
-    if other.is_some() {
+    let Some(id) = response.headers().get(AGENT_HEADER) else {
+        return Err(not_running("what answers at its status address is no agent"));
+    };
+    if own.is_none_or(|own| own.trim_ascii() != id.as_bytes()) {
         return Err(not_running("another agent answers at its status address"));
     }
     let response = response.error_for_status().map_err(bad)?;
@@ -124,8 +126,18 @@ pub fn wants_colour(output: &impl std::io::IsTerminal) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::Clock;
+    use crate::metrics::Metrics;
+    use crate::store::inspect::{BufferReport, FileReport};
     use axum::Router;
-    use axum::routing::get;
+    use axum::response::IntoResponse as _;
+    use everypath_protocol::block::{Block, Content};
+    use everypath_protocol::cell::CellState;
+    use everypath_protocol::id::{AgentId, BootId, Epoch, Seq};
+    use everypath_protocol::record::{CellFlip, Record};
+    use everypath_protocol::time::{Now, UnixTime};
+    use everypath_protocol::window::ProbeKind;
+    use mesh_agent_core::effect::PersistOp;
 
     #[test]
     fn what_goes_to_no_terminal_has_no_colours() {
@@ -139,20 +151,69 @@ mod tests {
         assert!(said.contains("there is no data directory") && said.contains("--data-dir"), "{said}");
     }
 
-    /// The address of an agent that was killed was given to another one, and that one's state was shown as the first one's.
-    #[tokio::test]
-    async fn another_agent_at_the_address_of_one_that_ended_does_not_answer_for_it() {
-        let dir = tempfile::tempdir().unwrap();
+    /// Answers under every path with `text`, in the name of `agent` if there is one, where the agent of `dir` is said to be.
+    async fn answers_for(dir: &Path, agent: Option<&'static str>, text: &'static str) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let status = listener.local_addr().unwrap();
-        let page = Router::new().route("/state", get(async || ([(AGENT_HEADER, "aa")], "of aa")));
+        let head = agent.map(|agent| [(AGENT_HEADER, agent)]);
+        let page = Router::new().fallback(async move || match head {
+            Some(head) => (head, text).into_response(),
+            None => text.into_response(),
+        });
         tokio::spawn(async { axum::serve(listener, page).await });
         let text = serde_json::to_vec(&Addresses { mesh: Vec::new(), status }).unwrap();
-        std::fs::write(dir.path().join(ADDRESSES_FILE), text).unwrap();
+        std::fs::write(dir.join(ADDRESSES_FILE), text).unwrap();
+    }
+
+    /// The address of an agent that was killed was given to another one, and that one's state was shown as the first one's.
+    #[tokio::test]
+    async fn whatever_answers_at_the_address_of_an_agent_that_ended_does_not_answer_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        answers_for(dir.path(), Some("aa"), "of aa").await;
+        let said = fetch(dir.path(), "/state").await.unwrap_err().to_string();
+        assert!(said.contains("another agent answers"), "without a key of its own none is believed: {said}");
         std::fs::write(dir.path().join(IDENTITY_FILE), "aa\n").unwrap();
         assert_eq!(fetch(dir.path(), "/state").await.unwrap().1, "of aa");
         std::fs::write(dir.path().join(IDENTITY_FILE), "bb\n").unwrap();
         let said = fetch(dir.path(), "/state").await.unwrap_err().to_string();
         assert!(said.contains("another agent answers"), "{said}");
+        // Nor does another program, which was believed because it does not say who it is.
+        answers_for(dir.path(), None, "{}").await;
+        let said = fetch(dir.path(), "/state").await.unwrap_err().to_string();
+        assert!(said.contains("is no agent"), "{said}");
+    }
+
+    /// "Nothing waits" of a stranger would let `mesh-agent update` replace a program whose results wait.
+    #[tokio::test]
+    async fn a_stranger_does_not_say_what_waits_the_file_does_and_a_held_one_is_not_guessed_about() {
+        let nothing = BufferJson { report: BufferReport::default(), file: FileReport::default(), running: None };
+        let nothing: &str = serde_json::to_string(&nothing).unwrap().leak();
+        let dir = tempfile::tempdir().unwrap();
+        let (store, _) = Store::open(dir.path(), BootId(1), Clock::start(), &Metrics::new()).unwrap();
+        std::fs::write(dir.path().join(IDENTITY_FILE), "aa\n").unwrap();
+        for stranger in [None, Some("bb")] {
+            answers_for(dir.path(), stranger, nothing).await;
+            let said = fetch_buffer(dir.path()).await.unwrap_err();
+            assert!(matches!(said, ShowError::Buffer(OpenStoreError::Held { .. })), "{said}");
+        }
+        let content = Content::Records(vec![Record::Flip(CellFlip {
+            target: AgentId([3; 32]),
+            kind: ProbeKind::Icmp,
+            at: UnixTime(5),
+            from: CellState::Ok,
+            to: CellState::Down,
+        })]);
+        let (epoch, first) = (Epoch(7), Seq(1));
+        let block = Block { epoch, first, boot: BootId(1), written: Now::default(), renumbered: false, content };
+        let (last, bytes) = (block.last(), block.encode());
+        store.persist(PersistOp::Append { epoch, first, last, bytes, is_tombstone: false }).await;
+        store.flush().await.unwrap();
+        store.close().await;
+        for stranger in [None, Some("bb")] {
+            answers_for(dir.path(), stranger, nothing).await;
+            assert_eq!(fetch_buffer(dir.path()).await.unwrap().report.waiting_records, 1, "{stranger:?}");
+        }
+        answers_for(dir.path(), Some("aa"), nothing).await;
+        assert_eq!(fetch_buffer(dir.path()).await.unwrap().report.waiting_records, 0, "the agent itself is believed");
     }
 }

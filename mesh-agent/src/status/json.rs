@@ -1,5 +1,6 @@
 //! What `/state` says, as types that the terminal commands read again.
 
+use crate::aggregators::Failure;
 use crate::clock;
 use crate::net::supervisor::Listening;
 use crate::probe::privilege::Privileges;
@@ -11,7 +12,7 @@ use everypath_protocol::id::{AgentId, MeshId};
 use everypath_protocol::record::DropReason;
 use everypath_protocol::time::UnixTime;
 use everypath_protocol::window::NotMeasured;
-use mesh_agent_core::matrix::{MemberView, View};
+use mesh_agent_core::matrix::{EndpointView, MemberView, View};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write;
@@ -35,6 +36,8 @@ pub struct About {
     pub aggregators: Vec<String>,
     /// Most bytes of results that may wait.
     pub buffer_bytes_max: u64,
+    /// Keys that are set on this host although the configuration of the mesh has them, and where.
+    pub overrides: BTreeMap<&'static str, String>,
 }
 
 /// The whole answer.
@@ -66,6 +69,12 @@ pub struct StateJson {
     pub privileges: PrivilegesJson,
     /// All members, by site and name.
     pub members: Vec<MemberJson>,
+    /// Hosts without an agent, in the order of the configuration.
+    #[serde(default)]
+    pub endpoints: Vec<EndpointJson>,
+    /// What is in force.
+    #[serde(default)]
+    pub config: ConfigJson,
     /// Streams that are not drained, the live one last.
     pub epochs: Vec<EpochJson>,
     /// Bytes that wait for an aggregator.
@@ -78,6 +87,26 @@ pub struct StateJson {
     pub not_measured: BTreeMap<String, u32>,
     /// When an aggregator last acknowledged something.
     pub acked_at: Option<String>,
+    /// What went wrong last with an aggregator, unless one has done what it was asked since then.
+    #[serde(default)]
+    pub failure: Option<FailureJson>,
+}
+
+/// An aggregator was not reached, or refused.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct FailureJson {
+    /// When.
+    pub at: String,
+    /// Which one.
+    pub url: String,
+    /// What was wrong, and what to do.
+    pub why: String,
+}
+
+impl From<Failure> for FailureJson {
+    fn from(Failure { at, url, why }: Failure) -> Self {
+        Self { at: rfc3339(at), url, why }
+    }
 }
 
 /// What `/buffer` says.
@@ -160,6 +189,50 @@ pub struct CellJson {
     pub rtt_us: Option<u32>,
 }
 
+/// A host without an agent.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct EndpointJson {
+    /// Its identity, in hexadecimal.
+    pub id: String,
+    /// Its name.
+    pub name: String,
+    /// As the configuration has it.
+    pub address: String,
+    /// Where it was found, if this agent observes it.
+    pub found: Option<String>,
+}
+
+/// What is in force.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct ConfigJson {
+    /// Version of the mesh's configuration; 0: none.
+    pub version: u64,
+    /// When it was made.
+    pub made_at: Option<String>,
+    /// Between two probes of one target.
+    pub probe_interval_ms: u64,
+    /// Without a reply for this long a probe is lost.
+    pub probe_timeout_ms: u64,
+    /// Length of a window.
+    pub window_ms: u64,
+    /// Keys that are set on this host and win over the mesh's configuration, and where they are set.
+    pub overrides: BTreeMap<String, String>,
+}
+
+impl ConfigJson {
+    fn new(view: &View, about: &About) -> Self {
+        let overrides = about.overrides.iter().map(|(key, place)| ((*key).to_owned(), place.clone()));
+        Self {
+            version: view.config_version,
+            made_at: view.config_made.map(rfc3339),
+            probe_interval_ms: view.pace.interval.as_millis(),
+            probe_timeout_ms: view.pace.timeout.as_millis(),
+            window_ms: view.pace.window.as_millis(),
+            overrides: overrides.collect(),
+        }
+    }
+}
+
 /// One stream.
 #[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct EpochJson {
@@ -175,7 +248,13 @@ pub struct EpochJson {
 
 impl StateJson {
     /// Puts together what is known.
-    pub fn new(view: &View, about: &About, listening: &Listening, privileges: &Privileges) -> Self {
+    pub fn new(
+        view: &View,
+        about: &About,
+        listening: &Listening,
+        privileges: &Privileges,
+        failure: Option<Failure>,
+    ) -> Self {
         let now = clock::wall();
         let reasons = NotMeasured::ALL.into_iter().zip(view.not_measured.0);
         Self {
@@ -196,6 +275,8 @@ impl StateJson {
                 advice: privileges.advice(),
             },
             members: view.members.iter().map(MemberJson::new).collect(),
+            endpoints: view.endpoints.iter().map(EndpointJson::new).collect(),
+            config: ConfigJson::new(view, about),
             epochs: view
                 .epochs
                 .iter()
@@ -211,6 +292,7 @@ impl StateJson {
             probes: view.probes,
             not_measured: reasons.map(|(reason, count)| (reason.name().to_owned(), count)).collect(),
             acked_at: view.acked_at.map(rfc3339),
+            failure: failure.map(FailureJson::from),
         }
     }
 }
@@ -225,6 +307,17 @@ impl MemberJson {
             is_connected: member.is_connected,
             row_at: member.row_at.map(rfc3339),
             cells: member.cells.iter().map(|(target, cell)| CellJson::new(*target, *cell)).collect(),
+        }
+    }
+}
+
+impl EndpointJson {
+    fn new(endpoint: &EndpointView) -> Self {
+        Self {
+            id: endpoint.endpoint.to_string(),
+            name: endpoint.name.clone(),
+            address: endpoint.address.clone(),
+            found: endpoint.found.map(|found| found.to_string()),
         }
     }
 }

@@ -3,6 +3,7 @@
 
 pub mod json;
 
+use crate::aggregators::Aggregators;
 use crate::driver::Question;
 use crate::listen;
 use crate::metrics::Metrics;
@@ -64,6 +65,8 @@ pub struct Page {
     pub listening: watch::Receiver<Listening>,
     /// What this host allows.
     pub privileges: watch::Receiver<Privileges>,
+    /// Knows what went wrong last on the way to them.
+    pub aggregators: Aggregators,
     /// What does not change.
     pub about: Arc<About>,
 }
@@ -164,7 +167,8 @@ async fn state(State(page): State<Page>) -> Response {
     match view(&page).await {
         Ok(view) => {
             let (listening, privileges) = (page.listening.borrow().clone(), page.privileges.borrow().clone());
-            Json(StateJson::new(&view, &page.about, &listening, &privileges)).into_response()
+            Json(StateJson::new(&view, &page.about, &listening, &privileges, page.aggregators.failure()))
+                .into_response()
         }
         Err(busy) => busy,
     }

@@ -1,8 +1,10 @@
 //! What the file says when it is opened.
 
 use crate::store::mend::{Mender, Whole, begin_of};
-use crate::store::tables::{BLOCKS, INCARNATION, LEDGER, MEMBERS, META, ORDER, TransactionError, account};
-use crate::store::{Opened, ops};
+use crate::store::tables::{
+    BLOCKS, CONFIG, CONFIG_NEWEST, INCARNATION, LEDGER, MEMBERS, META, ORDER, TransactionError, account,
+};
+use crate::store::{CONFIG_BYTES_MAX, Opened, ops};
 use everypath_protocol::block::{Block, Content};
 use everypath_protocol::codec;
 use everypath_protocol::id::{Epoch, Incarnation};
@@ -43,7 +45,15 @@ pub(crate) fn load(txn: &WriteTransaction, mender: &Mender) -> Result<Loaded, Tr
     for row in members.iter()? {
         remembered.extend(codec::decode(row?.1.value(), MEMBER_BYTES_MAX));
     }
-    Ok(Loaded { opened: Opened { resume, incarnation, members: remembered }, accounts, damaged })
+    let config = txn.open_table(CONFIG)?;
+    let config = config.get(CONFIG_NEWEST)?.and_then(|bytes| match codec::decode(bytes.value(), CONFIG_BYTES_MAX) {
+        Ok(config) => Some(config),
+        Err(why) => {
+            tracing::error!(%why, "the configuration of the mesh that was kept is damaged; it will be heard of again");
+            None
+        }
+    });
+    Ok(Loaded { opened: Opened { resume, incarnation, members: remembered, config }, accounts, damaged })
 }
 
 fn raise_incarnation(txn: &WriteTransaction, mender: &Mender) -> Result<Incarnation, TransactionError> {

@@ -33,10 +33,12 @@ use crate::files::{self, FileError};
 use crate::metrics::Metrics;
 use crate::store::file::Place;
 use crate::store::inspect::{BufferReport, FileReport, Verification};
+use everypath_protocol::codec;
 use everypath_protocol::id::{AgentId, BootId, Epoch, Incarnation, Seq};
 use everypath_protocol::ledger::{IDENTITY_FILE, Ledger, LedgerEntry};
 use everypath_protocol::member::MemberRecord;
-use everypath_protocol::sign::{Signed, Verified};
+use everypath_protocol::mesh_config::{MeshConfig, Ratchet};
+use everypath_protocol::sign::{Document as _, Signed, Verified};
 use everypath_protocol::time::UnixTime;
 use everypath_protocol::token::{TokenId, TokenKey};
 use mesh_agent_core::Resume;
@@ -84,6 +86,18 @@ impl TokenRow {
     }
 }
 
+/// The configuration of the mesh as it is kept.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct StoredConfig {
+    /// A [`MeshConfig`]; to be checked again.
+    pub document: Signed,
+    /// Which versions were taken.
+    pub ratchet: Ratchet,
+}
+
+/// A document with its envelope, and a ratchet.
+const CONFIG_BYTES_MAX: usize = MeshConfig::BYTES_MAX + 4 * 1024;
+
 /// What was found when the buffer was opened.
 #[derive(Debug)]
 pub struct Opened {
@@ -93,6 +107,8 @@ pub struct Opened {
     pub incarnation: Incarnation,
     /// Remembered members; to be checked again.
     pub members: Vec<Signed>,
+    /// The configuration that was in force.
+    pub config: Option<StoredConfig>,
 }
 
 /// Why there is no ledger to show.
@@ -121,6 +137,7 @@ pub(crate) enum Order {
     Ledger { reply: oneshot::Sender<Vec<LedgerEntry>> },
     Report { reply: oneshot::Sender<BufferReport> },
     Token { id: TokenId, reply: oneshot::Sender<Option<TokenRow>> },
+    SaveConfig { bytes: Vec<u8>, reply: oneshot::Sender<()> },
     SaveToken { id: TokenId, row: Box<TokenRow>, name: Option<(String, AgentId)>, reply: oneshot::Sender<()> },
     NameOwner { name: String, reply: oneshot::Sender<Option<AgentId>> },
     Flush { reply: oneshot::Sender<()> },
@@ -299,6 +316,15 @@ impl Store {
         name: Option<(String, AgentId)>,
     ) -> Result<(), StoreClosed> {
         self.ask(|reply| Order::SaveToken { id, row: Box::new(row), name, reply }).await
+    }
+
+    /// Keeps the configuration of the mesh and its ratchet in one transaction. Returns once they are on disk.
+    ///
+    /// # Errors
+    /// [`StoreClosed`].
+    pub async fn save_config(&self, config: StoredConfig) -> Result<(), StoreClosed> {
+        let bytes = codec::encode(&config);
+        self.ask(|reply| Order::SaveConfig { bytes, reply }).await
     }
 
     /// Who was given a name.

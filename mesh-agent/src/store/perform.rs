@@ -3,7 +3,7 @@
 use crate::metrics::Metrics;
 use crate::store::inspect::{self, BufferReport};
 use crate::store::mend::Mender;
-use crate::store::tables::{self, MEMBERS, NAMES, TOKENS, TransactionError};
+use crate::store::tables::{self, CONFIG, CONFIG_NEWEST, MEMBERS, NAMES, TOKENS, TransactionError};
 use crate::store::{MEMBERS_MAX, Order, PersistedMarks, REDEEMED_MAX, TokenRow, ops};
 use everypath_protocol::codec;
 use everypath_protocol::id::AgentId;
@@ -75,6 +75,11 @@ pub(crate) fn perform(
             let row = tokens.get(&id.0)?;
             Answer::Token(row.and_then(|bytes| codec::decode(bytes.value(), TOKEN_BYTES_MAX).ok()))
         }
+        Order::SaveConfig { bytes, .. } => {
+            progress.is_dirty = true;
+            txn.open_table(CONFIG)?.insert(CONFIG_NEWEST, bytes.as_slice())?;
+            Answer::Done
+        }
         Order::SaveToken { id, row, name, .. } => {
             progress.is_dirty = true;
             txn.open_table(TOKENS)?.insert(&id.0, codec::encode::<TokenRow>(row).as_slice())?;
@@ -100,7 +105,13 @@ pub(crate) fn answer_to(order: Order, answer: Answer) {
         (Order::Report { reply }, Answer::Report(report)) => drop(reply.send(*report)),
         (Order::Token { reply, .. }, Answer::Token(row)) => drop(reply.send(row)),
         (Order::NameOwner { reply, .. }, Answer::Owner(owner)) => drop(reply.send(owner)),
-        (Order::Flush { reply } | Order::Close { reply } | Order::SaveToken { reply, .. }, _) => drop(reply.send(())),
+        (
+            Order::Flush { reply }
+            | Order::Close { reply }
+            | Order::SaveToken { reply, .. }
+            | Order::SaveConfig { reply, .. },
+            _,
+        ) => drop(reply.send(())),
         _ => {}
     }
 }

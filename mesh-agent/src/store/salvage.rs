@@ -9,7 +9,9 @@
 
 use crate::store::marks::Mark;
 use crate::store::mend::Mender;
-use crate::store::tables::{BLOCKS, INCARNATION, LEDGER, META, ORDER, RESET_AT, RESET_LOST, RESET_SAVED};
+use crate::store::tables::{
+    BLOCKS, CONFIG, CONFIG_NEWEST, INCARNATION, LEDGER, META, ORDER, RESET_AT, RESET_LOST, RESET_SAVED,
+};
 use crate::store::tables::{TransactionError, set_account};
 use everypath_protocol::block::{BYTES_MAX, Block, Content};
 use everypath_protocol::id::{Epoch, Incarnation, Seq};
@@ -35,6 +37,8 @@ pub(crate) struct Known {
     pub(crate) incarnation: Incarnation,
     /// Accounts of epochs that are not drained, in the order in which they were begun.
     pub(crate) accounts: Vec<LedgerEntry>,
+    /// The configuration of the mesh, encoded.
+    pub(crate) config: Option<Vec<u8>>,
 }
 
 /// What was saved.
@@ -165,6 +169,9 @@ impl Known {
             let finds = salvage.map(|salvage| salvage.chosen(entry.epoch, entry.acked, entry.last));
             restore_epoch(txn, salvage, entry, finds.unwrap_or_default(), mender, &mut saved)?;
             saved.epochs += 1;
+        }
+        if let Some(config) = &self.config {
+            txn.open_table(CONFIG)?.insert(CONFIG_NEWEST, config.as_slice())?;
         }
         let mut meta = txn.open_table(META)?;
         if self.incarnation > Incarnation::default() {

@@ -20,6 +20,10 @@ pub(crate) const MEMBERS: TableDefinition<'_, &[u8; 32], &[u8]> = TableDefinitio
 pub(crate) const TOKENS: TableDefinition<'_, &[u8; 8], &[u8]> = TableDefinition::new("tokens");
 /// Name → the agent that an issuer here gave it to.
 pub(crate) const NAMES: TableDefinition<'_, &str, &[u8; 32]> = TableDefinition::new("names");
+/// [`CONFIG_NEWEST`] → [`super::StoredConfig`]: document and ratchet in one value, so that neither is ever without the other.
+pub(crate) const CONFIG: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("config");
+/// The only key in [`CONFIG`].
+pub(crate) const CONFIG_NEWEST: &str = "newest";
 /// Single numbers.
 pub(crate) const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 /// Order in which they came → an encoded block of one record that an aggregator refused for what is in it.
@@ -110,6 +114,7 @@ pub(crate) fn make_all(txn: &WriteTransaction) -> Result<bool, TransactionError>
     txn.open_table(MEMBERS)?;
     txn.open_table(TOKENS)?;
     txn.open_table(NAMES)?;
+    txn.open_table(CONFIG)?;
     txn.open_table(META)?;
     txn.open_table(QUARANTINE)?;
     Ok(txn.list_tables()?.count() > before)

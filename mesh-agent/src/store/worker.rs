@@ -22,6 +22,7 @@ use crate::store::queue::Queue;
 use crate::store::salvage::Known;
 use crate::store::tables::{LEDGER, TransactionError, account};
 use crate::store::{DiskState, Opened, Order, PersistedMarks, compact, ops, reserve};
+use everypath_protocol::codec;
 use everypath_protocol::id::{BootId, Epoch, Seq};
 use everypath_protocol::ledger::LedgerEntry;
 use everypath_protocol::time::{MonoTime, Span};
@@ -93,7 +94,11 @@ impl Worker {
             compactor: compact::Compactor::default(),
         };
         let loaded = worker.load_or_mend()?;
-        worker.known = Known { incarnation: loaded.opened.incarnation, accounts: loaded.accounts };
+        worker.known = Known {
+            incarnation: loaded.opened.incarnation,
+            accounts: loaded.accounts,
+            config: loaded.opened.config.as_ref().map(codec::encode),
+        };
         worker.marks.note(&worker.place, &worker.known.accounts);
         worker.note_damage(loaded.damaged);
         worker.care(clock.mono());
@@ -229,6 +234,11 @@ impl Worker {
         };
         self.recover();
         self.learn(accounts);
+        for order in &orders {
+            if let Order::SaveConfig { bytes, .. } = order {
+                self.known.config = Some(bytes.clone());
+            }
+        }
         self.marks.note(&self.place, &self.known.accounts);
         self.note_damage(progress.damaged);
         self.metrics.store_quarantined_records.inc_by(progress.quarantined);

@@ -98,7 +98,7 @@ fn run(records: u64, poison: impl IntoIterator<Item = u64>) -> World {
     let resume = Resume { epochs: [StoredEpoch { epoch: OLD, acked: Seq(0), last: Seq(records), blocks }].into() };
     let params = AgentParams { buffer_bytes_max: u64::MAX, ..params(1) };
     let mut outbox = Outbox::new(&params, resume, SEED);
-    let mut uploader = Uploader::new(true, SEED);
+    let mut uploader = Uploader::new(true, SEED, at(0).mono);
     let live = outbox.live();
     let mut written_at = BTreeMap::new();
     let mut now = at(0);
@@ -187,7 +187,7 @@ fn a_rejected_tombstone_is_rewritten_then_waits_then_moves_and_never_is_sent_mor
     let resume =
         Resume { epochs: [StoredEpoch { epoch: OLD, acked: Seq(0), last: Seq(9), blocks: [tombstone].into() }].into() };
     let mut outbox = Outbox::new(&params(1), resume, SEED);
-    let mut uploader = Uploader::new(true, SEED);
+    let mut uploader = Uploader::new(true, SEED, at(0).mono);
     let mut sent = 0;
     for minute in 0..20 {
         let now = at(minute * 60_000);
@@ -211,7 +211,7 @@ fn a_block_that_is_halved_below_what_was_acknowledged_does_not_stop_its_epoch() 
     let resume =
         Resume { epochs: [StoredEpoch { epoch: OLD, acked: cursor, last: Seq(80), blocks: [block].into() }].into() };
     let mut outbox = Outbox::new(&params(1), resume, SEED);
-    let mut uploader = Uploader::new(true, SEED);
+    let mut uploader = Uploader::new(true, SEED, at(0).mono);
     let (mut known, mut gone) = (cursor, false);
     for second in 0..60 {
         let now = at(second * 1_000);

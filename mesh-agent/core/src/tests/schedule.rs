@@ -20,7 +20,7 @@ struct Bench {
 
 impl Bench {
     fn new(targets: u8, answer: fn(u64) -> Option<ProbeOutcome>) -> Self {
-        let mut schedule = Schedule::new(&params(1));
+        let mut schedule = Schedule::new(&params(1), &crate::pace::Pace::new(&params(1), None));
         let wanted: BTreeMap<_, _> = (2..2 + targets).map(|n| (id(n), [10, 0, 0, n].into())).collect();
         schedule.set_targets(at(0).mono, &wanted);
         Self { schedule, windows: Windows::new(Span::seconds(10)), answer }

@@ -14,7 +14,10 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { outbox: Outbox::new(&params(1), Resume::default(), SEED), uploader: Uploader::new(true, SEED) }
+        Self {
+            outbox: Outbox::new(&params(1), Resume::default(), SEED),
+            uploader: Uploader::new(true, SEED, at(0).mono),
+        }
     }
 
     fn write(&mut self, now: Now) {
@@ -260,7 +263,7 @@ fn an_answer_that_nobody_waits_for_is_an_anomaly() {
 
 #[test]
 fn without_an_aggregator_nothing_is_sent() {
-    let mut bench = Bench { uploader: Uploader::new(false, SEED), ..Bench::new() };
+    let mut bench = Bench { uploader: Uploader::new(false, SEED, at(0).mono), ..Bench::new() };
     bench.write(at(0));
     assert_eq!(bench.turn(at(10_000)), []);
     assert_eq!(bench.uploader.next_deadline(&bench.outbox), None);
@@ -305,4 +308,85 @@ fn a_busy_aggregator_is_not_asked_again_at_once_even_if_it_says_so() {
     bench.finish(at(0), live, UploadResult::Busy { retry_after: Span::ZERO });
     assert_eq!(bench.turn(at(0)), []);
     assert!(bench.uploader.next_deadline(&bench.outbox).unwrap() >= at(1_000).mono);
+}
+
+fn check_ins(out: &Effects) -> usize {
+    out.iter().filter(|effect| **effect == Effect::CheckIn).count()
+}
+
+#[test]
+fn who_has_nothing_to_send_checks_in_every_five_seconds_and_one_at_a_time() {
+    let mut bench = Bench::new();
+    let mut times = Vec::new();
+    for second in 0..60 {
+        let now = at(second * 1_000);
+        if check_ins(&bench.turn(now)) == 1 {
+            assert_eq!(bench.turn(now), [], "one is under way");
+            times.push(second);
+            bench.uploader.checked_in(now.mono, acked(0));
+        }
+    }
+    assert!((11..=12).contains(&times.len()), "{times:?}");
+    assert!(times.windows(2).all(|pair| pair[1] - pair[0] == 5), "{times:?}");
+}
+
+#[test]
+fn whoever_sends_need_not_check_in_and_what_waits_goes_first() {
+    let mut bench = Bench::new();
+    for second in (0..60).step_by(4) {
+        bench.write(at(second * 1_000));
+        let out = bench.turn(at(second * 1_000));
+        assert_eq!((uploaded(&out).len(), check_ins(&out)), (1, 0), "{second}");
+        bench.finish(at(second * 1_000), bench.outbox.live(), acked(second / 4 + 1));
+    }
+    // Nobody answers any more: what waits is what knocks.
+    bench.write(at(70_000));
+    bench.turn(at(70_000));
+    bench.finish(at(70_000), bench.outbox.live(), UploadResult::Unreachable);
+    for second in 71..90 {
+        let out = bench.turn(at(second * 1_000));
+        assert_eq!(check_ins(&out), 0, "{second}");
+        if !uploaded(&out).is_empty() {
+            bench.finish(at(second * 1_000), bench.outbox.live(), UploadResult::Unreachable);
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_check_in_at_most_two_hundred_times_a_second_together() {
+    let mut bench = Bench::new();
+    bench.uploader.set_mesh_size(10_000);
+    let mut count = 0;
+    for second in 0..1_000 {
+        let now = at(second * 1_000);
+        if check_ins(&bench.turn(now)) == 1 {
+            count += 1;
+            bench.uploader.checked_in(now.mono, acked(0));
+        }
+    }
+    assert!((19..=21).contains(&count), "{count} in 1,000 s");
+}
+
+#[test]
+fn an_aggregator_that_is_away_or_older_is_asked_ever_less_often() {
+    for (result, most) in [(UploadResult::Unreachable, 25), (UploadResult::Rejected, 2), (UploadResult::Refused, 2)] {
+        let mut bench = Bench::new();
+        let mut count = 0;
+        for second in 0..100 {
+            let now = at(second * 1_000);
+            if check_ins(&bench.turn(now)) == 1 {
+                count += 1;
+                bench.uploader.checked_in(now.mono, result);
+            }
+        }
+        assert!((1..=most).contains(&count), "{result:?}: {count}");
+    }
+}
+
+#[test]
+fn another_configuration_is_told_within_a_second() {
+    let mut bench = Bench::new();
+    bench.uploader.checked_in(at(1_000).mono, acked(0));
+    bench.uploader.hurry_check_in(at(1_100).mono);
+    assert_eq!(check_ins(&bench.turn(at(2_200))), 1);
 }

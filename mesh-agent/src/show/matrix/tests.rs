@@ -34,12 +34,15 @@ pub(crate) fn state(members: Vec<MemberJson>) -> StateJson {
         aggregators: Vec::new(),
         privileges: PrivilegesJson { icmp_v4: "allowed".to_owned(), icmp_v6: "allowed".to_owned(), advice: None },
         members,
+        endpoints: Vec::new(),
+        config: crate::status::json::ConfigJson::default(),
         epochs: Vec::new(),
         buffered_bytes: 0,
         dropped_records: 0,
         probes: 0,
         not_measured: BTreeMap::new(),
         acked_at: None,
+        failure: None,
     }
 }
 
@@ -68,4 +71,23 @@ fn colours_say_the_same_as_the_letters() {
     let drawn = draw(&state(vec![member("a1", "alpha", &[("a2", "down")]), member("a2", "alpha", &[])]), true);
     assert!(drawn.contains("\x1b[1;97;41mX\x1b[0m"), "{drawn}");
     assert!(drawn.contains("\x1b[90m?\x1b[0m"), "{drawn}");
+}
+
+#[test]
+fn endpoints_are_columns_with_a_name_and_an_address() {
+    let mut state = state(vec![member("a1", "alpha", &[("a2", "ok"), ("e0", "down")]), member("a2", "alpha", &[])]);
+    let endpoint = |id: &str, name: &str| EndpointJson {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        address: format!("{name}.example"),
+        found: None,
+    };
+    state.endpoints = vec![endpoint("e0", "gateway"), endpoint("e1", "name-server")];
+    let drawn = draw(&state, false);
+    let lines: Vec<&str> = drawn.lines().collect();
+    assert!(lines[1].ends_with("1 2 │ 3 4"), "{drawn}");
+    assert!(lines[3].ends_with(r"\ · │ X ?"), "{drawn}");
+    assert_eq!(lines[5], "endpoints");
+    assert!(lines[6].starts_with("3 gateway") && lines[6].ends_with("gateway.example"), "{drawn}");
+    assert!(lines[0].starts_with("2 agents"), "they are not counted as agents: {drawn}");
 }
