@@ -7,6 +7,7 @@ fn main() {
     println!("cargo::rustc-check-cfg=cfg(web_dist)");
     println!("cargo::rerun-if-changed=../web/dist");
     println!("cargo::rerun-if-changed=../migrations/sqlite");
+    println!("cargo::rerun-if-changed=../migrations/postgres");
     if Path::new("../web/dist/index.html").exists() {
         println!("cargo::rustc-cfg=web_dist");
     } else {

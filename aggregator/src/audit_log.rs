@@ -117,9 +117,19 @@ impl Event {
         Self { kind: ActorKind::Program, ..Self::new(&Actor::Anonymous, "", action, subject, at) }
     }
 
+    /// Something else that was done with it, by the same and at the same time.
+    pub fn also(self, action: &'static str, subject: &str) -> Self {
+        Self { action, subject: cut(subject, SUBJECT_MAX), detail: "{}".to_owned(), ..self }
+    }
+
     /// With another outcome.
     pub fn outcome(self, outcome: Outcome) -> Self {
         Self { outcome, ..self }
+    }
+
+    /// About something that has a number, which new things get where they are kept.
+    pub fn numbered(self, number: i64) -> Self {
+        Self { subject: number.to_string(), ..self }
     }
 
     /// By the owner of an account that is known, though nobody is logged in.

@@ -1,7 +1,8 @@
 //! What can be configured, and the checks that a value must pass.
 
-use crate::auth::Network;
 use crate::seal::SealKey;
+use aggregator_core::alert::address::NETWORKS_MAX;
+use aggregator_core::network::Network;
 use anyhow::Context as _;
 use everypath_config::{Invalid, Key, Schema, Sources, Values};
 use std::net::SocketAddr;
@@ -74,8 +75,25 @@ pub const SCHEMA: Schema = Schema {
             default: "1s",
             doc: "How long agents are asked to wait between two batches. From 100ms to 60s.",
         },
+        Key {
+            name: "alerts.allow_networks",
+            default: "",
+            doc: "Networks inside that webhooks may be sent to, as a list such as 10.1.0.0/16. Without it they reach public addresses only.",
+        },
+        everypath_update::ENABLED_KEY,
+        Key {
+            name: "update.check_every",
+            default: "",
+            doc: "How often `serve` looks whether there is a newer release, such as 1d, to show it on the system page; at least 1h.\nNeeds update.enabled. Empty: never. Nothing is ever replaced by itself.",
+        },
+        everypath_update::REPOSITORY_KEY,
+        everypath_update::API_KEY,
+        everypath_update::KEYS_KEY,
     ],
 };
+
+/// Keys whose values nobody else may see: the URL has the password in it.
+pub const SECRET_KEYS: [&str; 1] = ["database.url"];
 
 /// The checked configuration.
 #[derive(Clone, Debug)]
@@ -98,6 +116,12 @@ pub struct Config {
     pub keep_samples: Duration,
     /// Told to agents in every answer.
     pub sync_interval: Duration,
+    /// Where webhooks and mail may go beside public addresses.
+    pub alert_networks: Vec<Network>,
+    /// Where newer releases of this program are.
+    pub update: everypath_update::Settings,
+    /// How often to look for one; never without it.
+    pub update_check_every: Option<Duration>,
 }
 
 /// Where PostgreSQL is.
@@ -137,6 +161,18 @@ impl Config {
     /// # Errors
     /// [`Invalid`] with all that is wrong.
     pub fn load(sources: &Sources) -> Result<Self, Invalid> {
+        Self::read(sources, false)
+    }
+
+    /// As [`Self::load`], and there is all that `aggregator serve` needs.
+    ///
+    /// # Errors
+    /// [`Invalid`] with all that is wrong.
+    pub fn load_to_serve(sources: &Sources) -> Result<Self, Invalid> {
+        Self::read(sources, true)
+    }
+
+    fn read(sources: &Sources, is_to_serve: bool) -> Result<Self, Invalid> {
         let mut values = SCHEMA.load(sources);
         let certificate: Option<PathBuf> = values.get("tls.certificate");
         let key: Option<PathBuf> = values.get("tls.key");
@@ -147,27 +183,13 @@ impl Config {
             advertise: values.get("server.advertise"),
             trusted_proxies: trusted_proxies(&mut values),
             tls_files: certificate.clone().zip(key.clone()),
-            database: None,
+            database: database(&mut values, is_to_serve),
             keep_samples: values.get("keep.samples"),
             sync_interval: values.get("ingest.sync_interval"),
+            alert_networks: alert_networks(&mut values),
+            update: everypath_update::Settings::take(&SCHEMA, &mut values),
+            update_check_every: values.get("update.check_every"),
         };
-        let url: String = values.get("database.url");
-        let key_file: Option<PathBuf> = values.get("database.key_file");
-        let connections: u32 = values.get("database.connections");
-        let migrate: bool = values.get("database.migrate");
-        if !(4..=100).contains(&connections) {
-            values.reject("database.connections", "must be from 4 to 100");
-        }
-        let schemes = ["postgres://", "postgresql://"];
-        if !url.is_empty() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
-            values.reject("database.url", "must begin with postgres://; leave it empty for SQLite");
-        }
-        if url.is_empty() && key_file.is_some() {
-            let why = "there is no `database.url`; without it everything is in a SQLite file of this host alone, and nothing is shared";
-            values.reject("database.key_file", why);
-        }
-        let database = (!url.is_empty()).then_some(Database { url, key_file, connections, migrate });
-        let config = Self { database, ..config };
         if certificate.is_some() && key.is_none() {
             values.reject("tls.certificate", "a certificate needs its private key; set `tls.key` too");
         }
@@ -192,18 +214,67 @@ impl Config {
         if !(Duration::from_millis(100)..=Duration::from_secs(60)).contains(&config.sync_interval) {
             values.reject("ingest.sync_interval", "must be from 100ms to 60s");
         }
+        if let Some(every) = config.update_check_every {
+            if every < Duration::from_secs(3_600) {
+                values.reject("update.check_every", "must be at least 1h: the server of the releases is not ours");
+            }
+            if !config.update.enabled {
+                values.reject(
+                    "update.check_every",
+                    "needs `update.enabled = true`; without it nothing is asked of anybody",
+                );
+            }
+        }
         values.finish(config)
     }
 }
 
 /// Networks whose proxies are believed; what is none of them is rejected.
 fn trusted_proxies(values: &mut Values) -> Vec<Network> {
-    let texts: Vec<String> = values.get("http.trusted_proxies");
+    networks(values, "http.trusted_proxies")
+}
+
+fn database(values: &mut Values, is_to_serve: bool) -> Option<Database> {
+    let url: String = values.get("database.url");
+    let key_file: Option<PathBuf> = values.get("database.key_file");
+    let connections: u32 = values.get("database.connections");
+    let migrate: bool = values.get("database.migrate");
+    if !(4..=100).contains(&connections) {
+        values.reject("database.connections", "must be from 4 to 100");
+    }
+    let schemes = ["postgres://", "postgresql://"];
+    if !url.is_empty() && !schemes.iter().any(|scheme| url.starts_with(scheme)) {
+        values.reject("database.url", "must begin with postgres://; leave it empty for SQLite");
+    }
+    if url.is_empty() && key_file.is_some() {
+        let why = "there is no `database.url`; without it everything is in a SQLite file of this host alone, and nothing is shared";
+        values.reject("database.key_file", why);
+    }
+    if is_to_serve && !url.is_empty() && key_file.is_none() {
+        let why = "`database.url` needs `database.key_file`: replicas share keys in the database, sealed with a key from a file; \
+                   `aggregator keygen FILE` makes one";
+        values.reject("database.url", why);
+    }
+    (!url.is_empty()).then_some(Database { url, key_file, connections, migrate })
+}
+
+/// Networks that webhooks and mail may be sent to; what is none is rejected.
+fn alert_networks(values: &mut Values) -> Vec<Network> {
+    const KEY: &str = "alerts.allow_networks";
+    let networks = networks(values, KEY);
+    if networks.len() > NETWORKS_MAX {
+        values.reject(KEY, format!("must be at most {NETWORKS_MAX} networks"));
+    }
+    networks
+}
+
+fn networks(values: &mut Values, key: &'static str) -> Vec<Network> {
+    let texts: Vec<String> = values.get(key);
     let mut networks = Vec::with_capacity(texts.len());
     for text in texts {
         match text.parse() {
             Ok(network) => networks.push(network),
-            Err(why) => values.reject("http.trusted_proxies", format!("`{text}` {why}")),
+            Err(why) => values.reject(key, format!("`{text}` {why}")),
         }
     }
     networks
@@ -238,11 +309,13 @@ mod tests {
         let mut sources = Sources::default();
         sources.flag("server.http", "0.0.0.0:8080").flag("server.advertise", "http://a");
         sources.flag("http.trusted_proxies", "10.0.0.0/40");
+        sources.flag("alerts.allow_networks", "10.0.0.0/40");
         sources.file("a.toml", "[tls]\nkey = \"k\"\n[keep]\nsamples = \"1m\"\n[ingest]\nsync_intervall = \"1s\"");
-        let errors = Config::load(&sources).expect_err("six things are wrong").to_string();
+        let errors = Config::load(&sources).expect_err("seven things are wrong").to_string();
         for part in [
-            "6 errors",
-            "`10.0.0.0/40` is no network",
+            "7 errors",
+            "--trusted-proxies: `10.0.0.0/40` is no network",
+            "--allow-networks: `10.0.0.0/40` is no network",
             "--http: 0.0.0.0:8080 is not a loopback address",
             "`http://a` must begin with https://",
             "a.toml:2: a private key needs its certificate",

@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
+use tempfile::NamedTempFile;
 
 /// Who may read a file.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,13 +20,29 @@ pub enum Reader {
 /// # Errors
 /// As the file system says.
 pub fn write_whole(path: &Path, content: &[u8], reader: Reader) -> io::Result<()> {
-    // The parent of a name alone is empty, and no folder.
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
-    let mut temporary = tempfile::Builder::new().permissions(mode(reader)).tempfile_in(folder)?;
+    temporary(path, content, reader)?.persist(path).map_err(|error| error.error)?;
+    File::open(folder_of(path))?.sync_all()
+}
+
+/// The same for a file that must not be there yet. Of two that do it at once, one does.
+///
+/// # Errors
+/// [`io::ErrorKind::AlreadyExists`] if it is there, else as the file system says.
+pub fn write_new(path: &Path, content: &[u8], reader: Reader) -> io::Result<()> {
+    temporary(path, content, reader)?.persist_noclobber(path).map_err(|error| error.error)?;
+    File::open(folder_of(path))?.sync_all()
+}
+
+fn temporary(path: &Path, content: &[u8], reader: Reader) -> io::Result<NamedTempFile> {
+    let mut temporary = tempfile::Builder::new().permissions(mode(reader)).tempfile_in(folder_of(path))?;
     temporary.write_all(content)?;
     temporary.as_file().sync_all()?;
-    temporary.persist(path).map_err(|error| error.error)?;
-    File::open(folder)?.sync_all()
+    Ok(temporary)
+}
+
+/// The parent of a name alone is empty, and no folder.
+fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."))
 }
 
 /// Makes a folder that only its owner may enter, unless it exists.

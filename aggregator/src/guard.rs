@@ -30,16 +30,26 @@ pub enum Action {
     ChangeOwnPassword,
     /// Look at agents, the matrix and settings.
     ReadMatrix,
-    /// Make join tokens.
-    CreateJoinToken,
+    /// Make, see and revoke join tokens.
+    ManageJoinTokens,
+    /// Change what the mesh measures.
+    ChangeConfig,
     /// Change what holds for everybody.
     ChangeSettings,
     /// See and change accounts, and invite people.
     ManageUsers,
-    /// See, make and delete API tokens.
+    /// See and delete API tokens.
     ManageApiTokens,
+    /// Make an API token.
+    MakeApiToken,
     /// See who did what.
     ReadAuditLog,
+    /// Acknowledge incidents, change rules and silences.
+    AnswerAlerts,
+    /// See channels, without their secrets, what went through them, and who gets reports.
+    ReadChannels,
+    /// Change and try channels, and say who gets reports.
+    ManageChannels,
     /// Become a member.
     Join,
     /// Send results and learn of others.
@@ -52,6 +62,8 @@ enum Need {
     Nothing,
     /// Logged in as oneself: a token has no password.
     Person,
+    /// The same, with at least this role.
+    PersonOf(Role),
     /// At least this role, and for a token also this scope.
     Rights(Role, Scope),
     Joiner,
@@ -64,9 +76,12 @@ impl Action {
         match self {
             Self::ReadPublic | Self::UseSession | Self::RedeemInvitation => Need::Nothing,
             Self::ChangeOwnPassword => Need::Person,
+            Self::MakeApiToken => Need::PersonOf(Role::Admin),
             Self::ReadMatrix => Need::Rights(Role::Viewer, Scope::Read),
-            Self::CreateJoinToken => Need::Rights(Role::Admin, Scope::Join),
-            Self::ChangeSettings => Need::Rights(Role::Admin, Scope::Config),
+            Self::ManageJoinTokens => Need::Rights(Role::Admin, Scope::Join),
+            Self::ChangeSettings | Self::ManageChannels => Need::Rights(Role::Admin, Scope::Config),
+            Self::AnswerAlerts | Self::ReadChannels => Need::Rights(Role::Operator, Scope::Operate),
+            Self::ChangeConfig => Need::Rights(Role::Operator, Scope::Config),
             Self::ManageUsers | Self::ManageApiTokens | Self::ReadAuditLog => Need::Rights(Role::Admin, Scope::People),
             Self::Join => Need::Joiner,
             Self::Report => Need::ThatAgent,
@@ -167,6 +182,39 @@ impl Actor {
     }
 }
 
+/// What whoever is not allowed lacks.
+fn why_not(actor: &Actor, need: Need) -> String {
+    match (need, actor) {
+        (Need::Rights(least, _) | Need::PersonOf(least), Actor::User { role, .. }) => {
+            format!(
+                "This needs the role `{}`, and your account has `{}`; ask an administrator.",
+                least.name(),
+                role.name()
+            )
+        }
+        (Need::Rights(least, scope), Actor::Token { role, scopes, .. }) => {
+            let own = if scopes.names().is_empty() { "all".to_owned() } else { scopes.names().join(", ") };
+            format!(
+                "This needs the role `{}` and the scope `{}`; this API token has the role `{}` and the scopes: {own}. Make another token.",
+                least.name(),
+                scope.name(),
+                role.name(),
+            )
+        }
+        (Need::PersonOf(_), Actor::Token { .. }) => {
+            "An API token makes no other, so that what one opens ends with it. Log in, or use `aggregator api-token create` on the \
+             aggregator's host."
+                .to_owned()
+        }
+        (Need::Person, _) => "This is for people with an account; an API token cannot do it. Log in.".to_owned(),
+        (Need::Joiner | Need::ThatAgent, _) => "This is for agents alone.".to_owned(),
+        (Need::Nothing, _)
+        | (Need::Rights(..) | Need::PersonOf(_), Actor::Anonymous | Actor::Joiner | Actor::Agent(_)) => {
+            "This may not be done by whoever asks; log in with an account that may.".to_owned()
+        }
+    }
+}
+
 /// The one decision. Whoever is not allowed is told why, without a word about whether the thing exists.
 ///
 /// # Errors
@@ -174,11 +222,14 @@ impl Actor {
 pub fn authorize(actor: &Actor, action: Action, resource: Resource<'_>) -> Result<(), ApiError> {
     let allowed = match (action.need(), actor) {
         (Need::Nothing, _) | (Need::Person, Actor::User { .. }) | (Need::Joiner, Actor::Joiner) => true,
-        (Need::Rights(least, _), Actor::User { role, .. }) => *role >= least,
+        (Need::Rights(least, _) | Need::PersonOf(least), Actor::User { role, .. }) => *role >= least,
         (Need::Rights(least, scope), Actor::Token { role, scopes, .. }) => *role >= least && scopes.allow(scope),
         // An agent speaks for itself alone.
         (Need::ThatAgent, Actor::Agent(agent)) => resource == Resource::Agent(agent),
-        (Need::Person, Actor::Anonymous | Actor::Joiner | Actor::Agent(_) | Actor::Token { .. })
+        (
+            Need::Person | Need::PersonOf(_),
+            Actor::Anonymous | Actor::Joiner | Actor::Agent(_) | Actor::Token { .. },
+        )
         | (Need::Rights(..), Actor::Anonymous | Actor::Joiner | Actor::Agent(_))
         | (Need::Joiner, Actor::Anonymous | Actor::Agent(_) | Actor::User { .. } | Actor::Token { .. })
         | (Need::ThatAgent, Actor::Anonymous | Actor::Joiner | Actor::User { .. } | Actor::Token { .. }) => false,
@@ -186,7 +237,9 @@ pub fn authorize(actor: &Actor, action: Action, resource: Resource<'_>) -> Resul
     match actor {
         _ if allowed => Ok(()),
         Actor::Anonymous => Err(ApiError::not_signed_in()),
-        Actor::Joiner | Actor::Agent(_) | Actor::User { .. } | Actor::Token { .. } => Err(ApiError::not_allowed()),
+        Actor::Joiner | Actor::Agent(_) | Actor::User { .. } | Actor::Token { .. } => {
+            Err(ApiError::not_allowed(why_not(actor, action.need())))
+        }
     }
 }
 
@@ -225,10 +278,14 @@ mod tests {
             (Action::RedeemInvitation, Resource::OwnSession, "yyyyyyyyy"),
             (Action::ChangeOwnPassword, Resource::OwnSession, "---yyy---"),
             (Action::ReadMatrix, Resource::Mesh, "---yyyyy-"),
-            (Action::CreateJoinToken, Resource::Mesh, "-----yy--"),
+            (Action::ManageJoinTokens, Resource::Mesh, "-----yy--"),
             (Action::ChangeSettings, Resource::Mesh, "-----yy--"),
+            (Action::AnswerAlerts, Resource::Mesh, "----yyy--"),
+            (Action::ReadChannels, Resource::Mesh, "----yyy--"),
+            (Action::ManageChannels, Resource::Mesh, "-----yy--"),
             (Action::ManageUsers, Resource::Mesh, "-----yy--"),
             (Action::ManageApiTokens, Resource::Mesh, "-----yy--"),
+            (Action::MakeApiToken, Resource::Mesh, "-----y---"),
             (Action::ReadAuditLog, Resource::Mesh, "-----yy--"),
             (Action::Join, Resource::Mesh, "-y-------"),
             (Action::Report, Resource::Agent(&AGENT), "--y------"),

@@ -3,11 +3,11 @@
 use crate::clock::Clock;
 use crate::store::{LatestRow, MatrixState, SampleRow};
 use aggregator_core::live::{self, Frame, Moment};
-use aggregator_core::matrix::{AHEAD_MAX, Matrix, ShownCell};
+use aggregator_core::matrix::{AHEAD_MAX, Matrix, ShownCell, fresh_max};
 use axum::body::Bytes;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::record::Record;
-use everypath_protocol::time::UnixTime;
+use everypath_protocol::time::{Span, UnixTime};
 use std::collections::BTreeSet;
 use std::time::Duration;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -37,6 +37,7 @@ pub struct Picture {
 enum Message {
     Apply { source: AgentId, news: Vec<(Record, UnixTime)> },
     Agents(Vec<AgentId>),
+    Window(Span),
     Snapshot(oneshot::Sender<Bytes>),
     Picture(oneshot::Sender<Picture>),
     Roster(oneshot::Sender<(u64, Vec<AgentId>)>),
@@ -58,13 +59,14 @@ pub struct Hub {
 pub struct Gone;
 
 impl Hub {
-    /// Starts the task with the matrix as it was kept.
-    pub fn start(clock: Clock, state: MatrixState) -> Self {
+    /// Starts the task with the matrix as it was kept. Agents close windows of this length.
+    pub fn start(clock: Clock, state: MatrixState, window: Span) -> Self {
         let (messages, inbox) = mpsc::channel(MESSAGES_MAX);
         let (frames, _) = broadcast::channel(FRAMES_MAX);
         let now = clock.now();
         // Microseconds of the start are a generation that no earlier process used, as long as clocks go forward.
         let mut matrix = Matrix::new(u64::try_from(now.0).unwrap_or(0));
+        matrix.set_fresh_max(fresh_max(window));
         matrix.set_agents(state.agents);
         for row in &state.latest {
             matrix.restore(&row.source, &row.cells, now);
@@ -94,6 +96,14 @@ impl Hub {
     /// [`Gone`].
     pub async fn set_agents(&self, agents: Vec<AgentId>) -> Result<(), Gone> {
         self.messages.send(Message::Agents(agents)).await.map_err(|_| Gone)
+    }
+
+    /// Agents close windows of another length from now on.
+    ///
+    /// # Errors
+    /// [`Gone`].
+    pub async fn set_window(&self, window: Span) -> Result<(), Gone> {
+        self.messages.send(Message::Window(window)).await.map_err(|_| Gone)
     }
 
     /// The whole matrix as bytes.
@@ -206,6 +216,7 @@ impl Owner {
                     self.send(&Frame::FetchAgain);
                 }
             }
+            Message::Window(window) => self.matrix.set_fresh_max(fresh_max(window)),
             Message::Snapshot(answer) => {
                 let _ = answer.send(live::snapshot(&self.matrix, self.sequence, now).into());
             }

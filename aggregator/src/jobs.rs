@@ -1,7 +1,9 @@
 //! What is done in the background. Every job may be repeated or cut off at any point.
 
+use crate::alerts::{judge, send};
 use crate::app::{App, Shared};
 use crate::auth;
+use crate::reports::schedule;
 use crate::store::StoreError;
 use crate::watch;
 use futures::future::BoxFuture;
@@ -18,11 +20,19 @@ const LEAD_EVERY: Duration = Duration::from_secs(4);
 const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 /// Agents that joined elsewhere and have not sent anything yet.
 const REFRESH_EVERY: Duration = Duration::from_secs(10);
+/// Rules are asked as often; the tracker wants a steady pace.
+const JUDGE_EVERY: Duration = Duration::from_secs(1);
+/// How late a message is begun to be sent at most, and how often an idle replica asks.
+const SEND_EVERY: Duration = Duration::from_millis(500);
+/// How late a report is begun at most.
+const REPORT_EVERY: Duration = Duration::from_secs(5);
 /// A pair's minute is written about twice: when it is half over, and when it is whole.
 const ROLL_UP_EVERY: Duration = Duration::from_secs(30);
 const UPKEEP_EVERY: Duration = Duration::from_secs(60);
 /// A warning is repeated as often.
 const WATCH_EVERY: Duration = Duration::from_secs(60);
+/// How late a configuration that another process made is known here, and what agents run is known to others.
+const CONFIG_EVERY: Duration = Duration::from_secs(1);
 const SWEEP_EVERY: Duration = Duration::from_secs(3_600);
 /// Steps of one run; what is left is done in the next.
 const STEPS_MAX: u32 = 1_000;
@@ -38,13 +48,21 @@ pub fn start(app: &Shared, stop: &CancellationToken) -> JoinSet<()> {
         (KEEP_LATEST_EVERY, "keep_latest", |app| Box::pin(async move { keep_latest(&app).await })),
         (ROLL_UP_EVERY, "roll_up", |app| Box::pin(async move { roll_up(&app).await })),
         (UPKEEP_EVERY, "upkeep", |app| Box::pin(async move { app.retention.run(&app).await })),
+        (JUDGE_EVERY, "judge", |app| Box::pin(async move { judge::step(&app).await })),
+        (SEND_EVERY, "send", |app| Box::pin(async move { send::step(&app).await })),
+        (REPORT_EVERY, "report", |app| Box::pin(async move { schedule::step(&app).await })),
         (WATCH_EVERY, "watch", |app| Box::pin(async move { watch::look(&app, |what| tracing::warn!("{what}")).await })),
+        (CONFIG_EVERY, "config", |app| Box::pin(async move { config(&app).await })),
         (SWEEP_EVERY, "sweep_people", |app| Box::pin(async move { sweep_people(&app).await })),
+        (SWEEP_EVERY, "sweep_incidents", |app| Box::pin(async move { judge::sweep(&app).await })),
     ];
     // A file has one process on it, and that knows what it stored.
     if app.store.is_shared() {
         jobs.push((FOLLOW_EVERY, "follow", |app| Box::pin(async move { follow(&app).await })));
         jobs.push((REFRESH_EVERY, "refresh", |app| Box::pin(async move { app.refresh_agents().await })));
+    }
+    if let Some(every) = app.config.update_check_every {
+        jobs.push((every, "look_for_release", |app| Box::pin(async move { look_for_release(&app).await })));
     }
     let mut tasks = JoinSet::new();
     for (period, name, job) in jobs {
@@ -114,6 +132,16 @@ pub async fn roll_up(app: &App) -> Result<(), StoreError> {
 
 async fn follow(app: &App) -> Result<(), StoreError> {
     while app.replica.follow(app).await? {}
+    Ok(())
+}
+
+async fn config(app: &App) -> Result<(), StoreError> {
+    app.configs.refresh(app).await?;
+    app.configs.keep_told(app).await
+}
+
+async fn look_for_release(app: &App) -> Result<(), StoreError> {
+    app.system.look(app).await;
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addresses;
+pub mod alerts;
 pub mod api;
 pub mod app;
 pub mod audit;
@@ -19,17 +20,22 @@ pub mod hub;
 pub mod jobs;
 pub mod lock;
 pub mod mesh;
+pub mod mesh_config;
 pub mod place;
 pub mod random;
 pub mod replica;
+pub mod reports;
 pub mod retention;
 pub mod router;
 pub mod scope;
 pub mod seal;
+pub mod seats;
 pub mod serve;
 pub mod store;
+pub mod system;
 pub mod telemetry;
 pub mod tls;
 pub mod tokens;
 pub mod watch;
 pub mod web;
+pub mod who;

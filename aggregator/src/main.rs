@@ -1,4 +1,5 @@
-//! The command line. Each subcommand is one call into the library.
+//! The command line. Each subcommand is one call into the library. Exit codes, as those of `mesh-agent`: 0 done, or yes; 1 the
+//! answer is no; 2 it could not be done, or not be understood.
 #![forbid(unsafe_code)]
 
 mod command;
@@ -6,14 +7,14 @@ mod command;
 use aggregator::addresses::Bound;
 use aggregator::audit_log::Event;
 use aggregator::clock::Clock;
-use aggregator::config::{Config, SCHEMA, check_url};
+use aggregator::config::{Config, SCHEMA, SECRET_KEYS, check_url};
 use aggregator::place::{self, Place};
 use aggregator::tokens::{self, Wish};
 use aggregator::{api, audit, clock, seal, serve, telemetry, tls};
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use command::{api_token, audit_log, database, user};
-use everypath_config::{Sources, Value as _};
+use command::{api_token, audit_log, database, healthy, update, user};
+use everypath_config::{Sources, Value as _, printable};
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -59,9 +60,13 @@ enum Command {
     Reconcile(database::Server),
     /// Say what the database is: server, schema, sizes, what is not summed up yet, and who does the jobs.
     Status(database::Status),
+    /// Ask the aggregator that runs on this host whether new work is welcome there. Ends with 0 if it is, 1 if not.
+    Healthy(healthy::Healthy),
+    /// Replace this program by a newer signed release, if the configuration allows it.
+    Update(update::Update),
     /// Print the OpenAPI document.
     Openapi,
-    /// The configuration.
+    /// The configuration of this program (check, show, template), and that of the mesh (export, diff, apply).
     #[command(subcommand)]
     Config(ConfigCommand),
 }
@@ -117,14 +122,26 @@ enum Audit {
 
 #[derive(Debug, Subcommand)]
 enum ConfigCommand {
-    /// Say everything that is wrong with a configuration.
+    /// Say everything that is wrong with a configuration of this program.
     Check {
         /// Configuration file (TOML).
         #[arg(long)]
         config: Option<PathBuf>,
     },
-    /// Print a file with every key, its meaning and its default.
+    /// Print what a start with this file and environment would use, and where each value comes from; secrets are hidden.
+    Show {
+        /// Configuration file (TOML).
+        #[arg(long)]
+        config: Option<PathBuf>,
+    },
+    /// Print a configuration file of this program with every key, its meaning and its default.
     Template,
+    /// Print what the mesh measures, as YAML.
+    Export(command::config::Export),
+    /// Say what a file would change of what the mesh measures. Ends with 0 if nothing, 1 if something.
+    Diff(command::config::Diff),
+    /// Make a file what the mesh measures. It replaces all of it: what is left out becomes the default.
+    Apply(command::config::Apply),
 }
 
 fn main() -> ExitCode {
@@ -143,19 +160,20 @@ fn main() -> ExitCode {
 
 fn fail(error: &anyhow::Error) -> ExitCode {
     // Nothing is left to try when standard error is closed.
-    let _ = writeln!(std::io::stderr(), "error: {error:#}");
+    let _ = writeln!(std::io::stderr(), "error: {}", printable(&format!("{error:#}")));
     ExitCode::from(2)
 }
 
+/// Part of it may come from a file or a server.
 fn print(text: &str) -> anyhow::Result<ExitCode> {
-    std::io::stdout().write_all(text.as_bytes()).context("while writing to standard output")?;
+    std::io::stdout().write_all(printable(text).as_bytes()).context("while writing to standard output")?;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(arguments) => {
-            let config = Config::load(&sources(&arguments))?;
+            let config = Config::load_to_serve(&sources(&arguments))?;
             let password = std::env::var("EVERYPATH_ADMIN_PASSWORD").ok().filter(|password| !password.is_empty());
             Box::pin(serve::serve(config, password, stop_signal()?)).await?;
             Ok(ExitCode::SUCCESS)
@@ -180,15 +198,32 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Migrate(server) => print(&database::migrate(&server).await?),
         Command::Reconcile(server) => print(&database::reconcile(&server).await?),
         Command::Status(arguments) => print(&database::status(&arguments).await?),
+        Command::Healthy(arguments) => {
+            let (text, code) = healthy::run(&arguments).await?;
+            print(&text).map(|_| code)
+        }
+        Command::Update(arguments) => print(&update::run(arguments).await?),
         Command::Openapi => print(&api::openapi::text()),
         Command::Config(ConfigCommand::Check { config }) => {
-            let config = Config::load(&Sources::of_process(config.as_deref()))?;
-            if let Some(database) = &config.database {
-                database.key()?;
-            }
-            print("The configuration is valid.\n")
+            let config = Config::load_to_serve(&Sources::of_process(config.as_deref()))?;
+            let place = match &config.database {
+                Some(database) => database.key().map(|_| "in PostgreSQL".to_owned())?,
+                None => format!("in {}", config.data_dir.display()),
+            };
+            print(&format!("the configuration is fine: listens at {}, keeps its data {place}\n", config.listen))
+        }
+        Command::Config(ConfigCommand::Show { config }) => {
+            let sources = Sources::of_process(config.as_deref());
+            Config::load(&sources)?;
+            print(&SCHEMA.effective(&sources, &SECRET_KEYS))
         }
         Command::Config(ConfigCommand::Template) => print(&SCHEMA.template()),
+        Command::Config(ConfigCommand::Export(arguments)) => print(&command::config::export(&arguments).await?),
+        Command::Config(ConfigCommand::Diff(arguments)) => {
+            let (text, code) = command::config::diff(&arguments).await?;
+            print(&text).map(|_| code)
+        }
+        Command::Config(ConfigCommand::Apply(arguments)) => print(&command::config::apply(&arguments).await?),
     }
 }
 

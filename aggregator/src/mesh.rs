@@ -1,4 +1,4 @@
-//! The mesh that this aggregator founded: root → delegation → issuer, in files that only their owner can read.
+//! The mesh that this aggregator founded: root → delegation → issuer and config key, in files that only their owner can read.
 
 use crate::files::{self, Reader};
 use crate::random;
@@ -6,6 +6,7 @@ use crate::seal::SealKey;
 use crate::store::Store;
 use everypath_protocol::codec;
 use everypath_protocol::id::{AgentId, MeshId, PublicKey, hex, parse_hex32};
+use everypath_protocol::mesh_config::MeshConfig;
 use everypath_protocol::sign::{self, Ed25519, SecretKey, Signed, Signer, Verified};
 use everypath_protocol::time::UnixTime;
 use everypath_protocol::trust::{
@@ -21,6 +22,8 @@ const SETTING: &str = "mesh";
 const SECRET: &str = "mesh";
 const SECRET_BYTES_MAX: usize = 8 * 1024;
 const FOLDER: &str = "keys";
+const ROOT_KEY: &str = "root.key";
+const CONFIG_KEY: &str = "config.key";
 const DELEGATION_BYTES_MAX: usize = 4096;
 
 /// Who the mesh is and what signs for it.
@@ -30,6 +33,8 @@ pub struct Mesh {
     delegation: Verified<Delegation>,
     trust: Trust,
     issuer: SecretKey,
+    /// `None` where it is kept elsewhere.
+    config: Option<SecretKey>,
 }
 
 /// Why the keys cannot be used.
@@ -114,7 +119,11 @@ impl Mesh {
         if !delegation.document().issuers.contains(&issuer.public()) {
             return Err(damaged("it does not name the key in issuer.key"));
         }
-        Ok(Self { root, trust: Trust::new(mesh, delegation.clone()), delegation, issuer })
+        let config = optional_key(&folder, CONFIG_KEY)?;
+        if config.as_ref().is_some_and(|key| !delegation.document().config.contains(&key.public())) {
+            return Err(damaged("it does not name the key in config.key"));
+        }
+        Ok(Self { root, trust: Trust::new(mesh, delegation.clone()), delegation, issuer, config })
     }
 
     /// The mesh of all replicas on `store`; the first one founds it, or brings that of its data directory. That is how a mesh
@@ -128,7 +137,8 @@ impl Mesh {
         let candidate = match &own {
             Some(mesh) => Shared {
                 issuer: mesh.issuer.seed(),
-                root: root_in(&folder)?,
+                root: optional_key(&folder, ROOT_KEY)?.map(|key| key.seed()),
+                config: mesh.config.as_ref().map(SecretKey::seed),
                 delegation: mesh.delegation.signed().clone(),
             },
             None => Shared::found(),
@@ -164,7 +174,8 @@ impl Mesh {
         let mesh = mesh_of(&root);
         let delegation = open_delegation(&mesh, &root, shared.delegation, &Ed25519)
             .map_err(|_| anyhow::anyhow!("the delegation in the database is not signed by its root"))?;
-        Ok(Self { root, trust: Trust::new(mesh, delegation.clone()), delegation, issuer })
+        let config = shared.config.map(|seed| SecretKey::from_seed(&seed));
+        Ok(Self { root, trust: Trust::new(mesh, delegation.clone()), delegation, issuer, config })
     }
 
     fn found(folder: &Path) -> Result<Self, MeshError> {
@@ -174,7 +185,7 @@ impl Mesh {
         };
         files::make_private_folder(folder).map_err(failed(folder))?;
         let [root, issuer, config] = [(); 3].map(|()| SecretKey::from_seed(&random::bytes()));
-        for (name, key) in [("root.key", &root), ("issuer.key", &issuer), ("config.key", &config)] {
+        for (name, key) in [(ROOT_KEY, &root), ("issuer.key", &issuer), (CONFIG_KEY, &config)] {
             let path = folder.join(name);
             files::write_whole(&path, format!("{}\n", hex(&key.seed())).as_bytes(), Reader::Owner)
                 .map_err(failed(&path))?;
@@ -185,7 +196,8 @@ impl Mesh {
         // Written last: a mesh exists when its delegation does.
         let path = folder.join("delegation");
         files::write_whole(&path, &codec::encode(delegation.signed()), Reader::Owner).map_err(failed(&path))?;
-        Ok(Self { root: root.public(), trust: Trust::new(mesh, delegation.clone()), delegation, issuer })
+        let trust = Trust::new(mesh, delegation.clone());
+        Ok(Self { root: root.public(), trust, delegation, issuer, config: Some(config) })
     }
 
     /// Its id.
@@ -208,6 +220,11 @@ impl Mesh {
         self.issuer.public()
     }
 
+    /// Signs a configuration, if the key for it is here.
+    pub fn sign_config(&self, config: MeshConfig) -> Option<Verified<MeshConfig>> {
+        self.config.as_ref().map(|key| sign::seal(config, self.id(), key))
+    }
+
     /// Makes `agent` a member.
     pub fn certify(&self, agent: AgentId, name: String, site: String, now: UnixTime) -> Signed {
         let serial = u64::from_le_bytes(random::bytes());
@@ -228,6 +245,8 @@ struct Shared {
     issuer: [u8; 32],
     /// `None` where it is kept elsewhere.
     root: Option<[u8; 32]>,
+    /// Likewise.
+    config: Option<[u8; 32]>,
     delegation: Signed,
 }
 
@@ -236,14 +255,14 @@ impl Shared {
         let [root, issuer, config] = [(); 3].map(|()| SecretKey::from_seed(&random::bytes()));
         let document = Delegation { version: 1, issuers: vec![issuer.public()], config: vec![config.public()] };
         let delegation = sign::seal(document, mesh_of(&root.public()), &root).signed().clone();
-        Self { issuer: issuer.seed(), root: Some(root.seed()), delegation }
+        Self { issuer: issuer.seed(), root: Some(root.seed()), config: Some(config.seed()), delegation }
     }
 }
 
-/// The root's key, unless it was taken away to be kept elsewhere.
-fn root_in(folder: &Path) -> Result<Option<[u8; 32]>, MeshError> {
-    let path = folder.join("root.key");
-    if path.exists() { read_key(&path).map(|key| Some(key.seed())) } else { Ok(None) }
+/// A key that may have been taken away to be kept elsewhere.
+fn optional_key(folder: &Path, name: &str) -> Result<Option<SecretKey>, MeshError> {
+    let path = folder.join(name);
+    if path.exists() { read_key(&path).map(Some) } else { Ok(None) }
 }
 
 fn read_key(path: &Path) -> Result<SecretKey, MeshError> {
@@ -291,6 +310,9 @@ mod tests {
             Mesh::of_store(&store, &key).await.expect("there").trust().open_certificate(certificate, &Ed25519).is_ok()
         );
         Mesh::open_or_found(&path("3")).expect("founded");
+        let config = MeshConfig { version: 1, ..MeshConfig::usual() };
+        let signed = two.sign_config(config).expect("the key was brought, too").signed().clone();
+        assert!(one.trust().open_config(signed, &Ed25519).is_ok());
         let error = Mesh::shared(&store, &key, &path("3")).await.expect_err("another mesh").to_string();
         assert!(error.contains("move the folder away"), "{error}");
     }

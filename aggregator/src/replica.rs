@@ -5,7 +5,7 @@
 //! database when it goes on, and its write does nothing.
 
 use crate::app::App;
-use crate::store::{JournalEntry, Lease, ReplicaId, StoreError};
+use crate::store::{JournalEntry, Lease, ReplicaId, ReplicaRow, StoreError};
 use aggregator_core::follow::Follower;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::record::Record;
@@ -17,7 +17,9 @@ use tokio::sync::watch;
 /// How long the lease lives without being renewed.
 pub const LEASE_LIFE: Span = Span::seconds(12);
 /// The one lease there is.
-const ROLE: &str = "jobs";
+pub const ROLE: &str = "jobs";
+/// A process that has not said for so long that it lives is not shown; it says so as often as it asks for the lease.
+pub const LIVE: Span = Span::seconds(30);
 
 /// What this process knows of itself and of the others.
 #[derive(Debug)]
@@ -70,7 +72,15 @@ impl Replica {
             (Some(_), None) => tracing::info!("another replica does the jobs now"),
             (None, None) | (Some(_), Some(_)) => {}
         }
-        renewed.map(drop)
+        renewed?;
+        app.store.note_replica(self.row(app)).await
+    }
+
+    /// What this process says of itself.
+    fn row(&self, app: &App) -> ReplicaRow {
+        let started_at = app.now().minus(app.clock.mono().since(MonoTime(0)));
+        let (host, version) = (app.system.host.clone(), env!("CARGO_PKG_VERSION").to_owned());
+        ReplicaRow { id: self.id, host, version, started_at }
     }
 
     /// How long this process has not seen anybody hold the lease.
@@ -82,15 +92,16 @@ impl Replica {
         self.led_at.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Gives the lease back at the end of the process.
+    /// Leaves the list of replicas, and gives the lease back at the end of the process.
     ///
     /// # Errors
     /// [`StoreError`]; it ends by itself soon.
     pub async fn step_down(&self, app: &App) -> Result<(), StoreError> {
-        match self.lease.send_replace(None) {
+        let released = match self.lease.send_replace(None) {
             Some(lease) => app.store.release(lease).await,
             None => Ok(()),
-        }
+        };
+        released.and(app.store.forget_replica(self.id).await)
     }
 
     /// Reads what other replicas stored since the last time and tells the matrix. Returns whether there may be more at once.

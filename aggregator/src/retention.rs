@@ -6,9 +6,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::doubt::Doubts;
 use crate::store::{Keep, Store, StoreError};
+use everypath_protocol::fault::Fault;
 use everypath_protocol::time::{Span, UnixTime};
 use serde::{Deserialize, Serialize};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Steps in one run; the next run goes on where this one ended.
 const STEPS_MAX: u32 = 1_000;
@@ -46,8 +48,8 @@ impl Periods {
         }
     }
 
-    /// Everything that is wrong with it, each as a sentence.
-    pub fn faults(&self) -> Vec<String> {
+    /// Everything that is wrong with it.
+    pub fn faults(&self) -> Vec<Fault> {
         let named = [
             ("samples_s", self.samples_s, 3_600, "an hour: a restart needs the last minutes"),
             ("minutes_s", self.minutes_s, DAY, "a day"),
@@ -57,18 +59,22 @@ impl Periods {
         ];
         const YEARS_MAX: u64 = 100;
         let mut faults = Vec::new();
-        for (name, value, least, why) in named {
+        for (path, value, least, why) in named {
             if value < least {
-                faults.push(format!("`{name}` must be at least {least}, which is {why}."));
+                faults.push(Fault::new(path, format!("must be at least {least}, which is {why}")));
             }
             if value > YEARS_MAX * 365 * DAY {
-                faults.push(format!("`{name}` must be at most {YEARS_MAX} years."));
+                faults.push(Fault::new(path, format!("must be at most {YEARS_MAX} years")));
             }
         }
-        if self.minutes_s < self.samples_s || self.hours_s < self.minutes_s || self.days_s < self.hours_s {
-            faults.push(
-                "Coarser rows must be kept at least as long as finer ones: samples, minutes, hours, days.".to_owned(),
-            );
+        // Events are no rows of sums.
+        for pair in named[..4].windows(2) {
+            let [(finer, least, ..), (path, value, ..)] = pair else { continue };
+            if value < least {
+                let message =
+                    format!("must be at least `{finer}`: coarser rows are kept as long as finer ones, or longer");
+                faults.push(Fault::new(*path, message));
+            }
         }
         faults
     }
@@ -113,12 +119,27 @@ pub async fn set(store: &Store, periods: &Periods, version: i64, event: Event) -
 pub struct Retention {
     doubts: Doubts,
     runs_skipped: AtomicU32,
+    /// Why the last run of this process deleted nothing.
+    doubt: Mutex<Option<String>>,
 }
 
 impl Retention {
     /// At the start of the process; `newest_receipt` is from before.
     pub fn new(clock: &Clock, newest_receipt: Option<UnixTime>) -> Self {
-        Self { doubts: Doubts::new(clock.now(), clock.mono(), newest_receipt), runs_skipped: AtomicU32::new(0) }
+        Self {
+            doubts: Doubts::new(clock.now(), clock.mono(), newest_receipt),
+            runs_skipped: AtomicU32::new(0),
+            doubt: Mutex::new(None),
+        }
+    }
+
+    /// Why nothing old is deleted, if this process leads and doubts its clock.
+    pub fn doubt(&self) -> Option<String> {
+        self.doubted().clone()
+    }
+
+    fn doubted(&self) -> MutexGuard<'_, Option<String>> {
+        self.doubt.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Drops what is older than it is to be kept, if this replica leads.
@@ -127,6 +148,7 @@ impl Retention {
     /// [`StoreError`]; the next run goes on behind the last step that was done.
     pub async fn run(&self, app: &App) -> Result<(), StoreError> {
         if app.replica.lease().is_none() {
+            self.doubted().take();
             return Ok(());
         }
         let (periods, version) = current(&app.store, &app.config).await?;
@@ -134,6 +156,7 @@ impl Retention {
         let now = app.now();
         let doubt = self.doubts.look(&app.store, &app.clock, version).await?;
         app.metrics.clock_doubted.set(i64::from(doubt.is_some()));
+        self.doubted().clone_from(&doubt);
         if let Some(why) = doubt {
             if self.runs_skipped.fetch_add(1, Ordering::Relaxed).is_multiple_of(RUNS_PER_WARNING) {
                 tracing::warn!(why, "nothing old is deleted, because the clock may be wrong");

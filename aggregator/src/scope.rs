@@ -5,9 +5,9 @@
 pub enum Scope {
     /// Look at agents, the matrix, series and settings.
     Read,
-    /// Answer alerts and change what is measured.
+    /// Answer alerts: incidents, rules and silences. Not to look at anything else.
     Operate,
-    /// Change what holds for everybody.
+    /// Change what is measured and what holds for everybody.
     Config,
     /// Accounts, API tokens and the audit log.
     People,

@@ -2,7 +2,7 @@
 //! a copy of the database alone lets nobody speak for the mesh.
 //!
 //! AES-256-GCM (NIST SP 800-38D) with a random nonce; the name of the secret is authenticated, so that none can be put in the
-//! place of another. A key seals two secrets in its life, far from where random nonces repeat.
+//! place of another. A key seals some secrets in its life, far from where random nonces repeat.
 
 use crate::files::{self, Reader};
 use crate::random;
@@ -10,6 +10,7 @@ use crate::store::Store;
 use anyhow::Context as _;
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use everypath_protocol::id::{hex, parse_hex32};
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// The key that all replicas on one database are given.
@@ -69,7 +70,11 @@ impl SealKey {
         LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &self.key).expect("the length is that of the algorithm"))
     }
 
-    fn seal(&self, name: &str, plain: &[u8]) -> Vec<u8> {
+    /// Seals what only its owner may open again, under a name.
+    ///
+    /// # Panics
+    /// Never: the algorithm takes 64 GiB.
+    pub fn seal(&self, name: &str, plain: &[u8]) -> Vec<u8> {
         let nonce: [u8; NONCE_LEN] = random::bytes();
         let mut body = plain.to_vec();
         let unique = Nonce::assume_unique_for_key(nonce);
@@ -81,13 +86,33 @@ impl SealKey {
         sealed
     }
 
-    fn open(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    /// What was sealed under this name; nothing if it was sealed with another key or under another name.
+    pub fn open(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, body) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut body = body.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
         let plain = self.cipher().open_in_place(nonce, Aad::from(name.as_bytes()), &mut body).ok()?;
         Some(plain.to_vec())
     }
+}
+
+/// The key in a file, which is made unless it is there. Whoever makes it at the same moment gets the same one.
+///
+/// # Errors
+/// When the file can be neither made nor read.
+pub fn find_or_make(path: &Path) -> anyhow::Result<SealKey> {
+    let written = files::write_new(path, fresh().as_bytes(), Reader::Owner);
+    if let Err(error) = written
+        && error.kind() != io::ErrorKind::AlreadyExists
+    {
+        return Err(error).with_context(|| format!("while writing {}", path.display()));
+    }
+    SealKey::read(path)
+}
+
+fn fresh() -> String {
+    let key: [u8; 32] = random::bytes();
+    format!("{}\n", hex(&key))
 }
 
 /// Writes a new key for its owner only; never over a file.
@@ -110,8 +135,7 @@ pub fn make(path: &Path) -> anyhow::Result<()> {
         let folder = folder.display();
         anyhow::bail!("the directory {folder} does not exist; make it first: mkdir -p {folder}");
     }
-    let key: [u8; 32] = random::bytes();
-    files::write_whole(path, format!("{}\n", hex(&key)).as_bytes(), Reader::Owner)
+    files::write_new(path, fresh().as_bytes(), Reader::Owner)
         .with_context(|| format!("while writing {}", path.display()))
 }
 
@@ -161,6 +185,21 @@ mod tests {
         assert!(said(folder.path()).contains("is a directory; name a file in it"));
         std::fs::write(folder.path().join("k"), "x").expect("written");
         assert!(said(&folder.path().join("k")).contains("Use it as it is, or name another file"));
+    }
+
+    /// Two first channels at the same moment once made a key each: what was sealed with one could not be opened after a restart.
+    #[test]
+    fn all_who_make_a_key_at_once_get_the_one_that_is_kept() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().expect("a folder");
+            let path = folder.path().join("k");
+            let made: Vec<SealKey> = std::thread::scope(|scope| {
+                let makers: Vec<_> = (0..8).map(|_| scope.spawn(|| find_or_make(&path).expect("made"))).collect();
+                makers.into_iter().map(|maker| maker.join().expect("no panic")).collect()
+            });
+            let kept = SealKey::read(&path).expect("there");
+            assert!(made.iter().all(|key| kept.open("x", &key.seal("x", b"secret")).is_some()));
+        }
     }
 
     #[test]

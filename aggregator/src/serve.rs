@@ -25,6 +25,8 @@ use tokio_util::sync::CancellationToken;
 
 /// How long requests may take to end once the program is asked to.
 const SHUTDOWN_MAX: Duration = Duration::from_secs(5);
+/// The same for requests whose client is gone, and for messages that are being sent.
+const FINISH_MAX: Duration = Duration::from_secs(5);
 /// How long a replica says that it is not ready before it stops listening: load balancers look every second or two.
 const DRAIN: Duration = Duration::from_secs(2);
 /// A connection that asks for nothing by then is closed, so that idle ones cannot use up all there are.
@@ -57,6 +59,7 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
         is_self_signed: tls.pin.is_some(),
     };
     let app = App::start(config, Clock::system(), store, mesh).await.context("while reading the matrix")?;
+    app.alerts.look_at_secrets(&app.store).await?;
     app.addresses.get_or_init(|| bound.advertised(&[], tls.pin));
     let handles = [Handle::new(), Handle::new()];
     let (tls_service, http_service) =
@@ -100,15 +103,30 @@ pub async fn serve(config: Config, preset_password: Option<String>, stop: Cancel
         }
     };
     let result = tokio::try_join!(serving, welcome).map(drop);
-    if let Err(error) = jobs::keep_latest(&app).await {
-        tracing::warn!(%error, "the matrix was not kept; the next start reads the samples instead");
-    }
-    if let Err(error) = app.replica.step_down(&app).await {
-        tracing::warn!(%error, "the lease was not given back; another replica waits until it ends by itself");
-    }
+    finish(&app).await;
     app.store.close().await;
     tracing::info!("done");
     result
+}
+
+/// What is done once nobody is answered any more: all of it with a limit.
+async fn finish(app: &Shared) {
+    app.begun.close();
+    let begun = async {
+        if tokio::time::timeout(FINISH_MAX, app.begun.wait()).await.is_err() {
+            tracing::warn!(
+                "a request was under way at the end of the program; what it did may not be in the audit log"
+            );
+        }
+    };
+    // At the same time, so that both together take no longer than one: whoever started this program kills it in the end.
+    tokio::join!(begun, app.alerts.finish(FINISH_MAX));
+    if let Err(error) = jobs::keep_latest(app).await {
+        tracing::warn!(%error, "the matrix was not kept; the next start reads the samples instead");
+    }
+    if let Err(error) = app.replica.step_down(app).await {
+        tracing::warn!(%error, "the lease was not given back; another replica waits until it ends by itself");
+    }
 }
 
 /// The mesh and the certificate: files of this data directory, or what all replicas on the database share.
@@ -200,4 +218,20 @@ async fn welcome(app: &App, bound: &Bound, admin: Option<(&'static str, Option<I
 /// Microseconds are of no use to a person.
 const fn whole_seconds(time: UnixTime) -> UnixTime {
     UnixTime(time.0 - time.0.rem_euclid(1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_orderly_end_is_over_before_the_unit_kills() {
+        let unit = include_str!("../../deploy/systemd/everypath-aggregator.service");
+        let limit = unit.lines().find_map(|line| line.strip_prefix("TimeoutStopSec=")?.strip_suffix('s'));
+        let limit = Duration::from_secs(limit.expect("in seconds").parse().expect("a number"));
+        let sum = DRAIN + SHUTDOWN_MAX + FINISH_MAX;
+        // What is left is for keeping the matrix, giving the lease back and closing the database.
+        assert!(sum + Duration::from_secs(3) <= limit, "{sum:?} of {limit:?}");
+        assert!(unit.contains(&format!("{} s", sum.as_secs())), "the unit says how long it takes");
+    }
 }

@@ -26,6 +26,8 @@ pub struct Metrics {
     pub live_resets: IntCounter,
     /// Members.
     pub agents: IntGauge,
+    /// Version of the mesh's configuration that is in force; 0: none.
+    pub config_version: IntGauge,
     /// Rows, or whole partitions, dropped because of their age.
     pub rows_dropped: IntCounter,
     /// Samples added to the sums.
@@ -48,6 +50,24 @@ pub struct Metrics {
     pub reports_refused: IntCounter,
     /// 1 while nothing old is deleted, because the clock may be wrong.
     pub clock_doubted: IntGauge,
+    /// Evaluations of the rules, by what became of them: judged, blind, waiting or failed.
+    pub evaluations: IntCounterVec,
+    /// How long the last evaluation took.
+    pub evaluation_micros: IntGauge,
+    /// Conditions of rules that hold, or held a short time ago.
+    pub conditions: IntGauge,
+    /// Conditions that were not begun for want of room.
+    pub conditions_left_out: IntGauge,
+    /// What became of incidents: opened, reopened, reclassified, updated, merged or resolved.
+    pub incidents: IntCounterVec,
+    /// Open incidents.
+    pub incidents_open: IntGauge,
+    /// Messages by what became of them: sent, waits, again or given_up.
+    pub messages: IntCounterVec,
+    /// Messages that wait to be sent.
+    pub messages_waiting: IntGauge,
+    /// How long the oldest of them has waited.
+    pub messages_waiting_seconds: IntGauge,
     /// 1 while this replica does the jobs.
     pub is_leader: IntGauge,
     /// Background jobs that failed, by name.
@@ -69,11 +89,15 @@ impl Metrics {
             rows: counter("ingest_rows_total", "Rows stored."),
             joins: counters("joins_total", "Requests to join by what became of them.", "result"),
             logins: counters("logins_total", "Logins by what became of them.", "result"),
-            passwords_refused: counter("passwords_refused_total", "Passwords that too many were waiting before."),
+            passwords_refused: counter(
+                "passwords_refused_total",
+                "Logins and passwords that too many were waiting before.",
+            ),
             audit_left_out: counter("audit_left_out_total", "Refusals that were too many for the audit log."),
             live_clients: gauge("live_clients", "Clients of the live matrix."),
             live_resets: counter("live_resets_total", "Clients of the live matrix that were too slow."),
             agents: gauge("agents", "Members of the mesh."),
+            config_version: gauge("config_version", "Version of the mesh's configuration that is in force; 0: none."),
             rows_dropped: counter("retention_dropped_total", "Rows or partitions dropped because of their age."),
             samples_rolled_up: counter("rollup_samples_total", "Samples added to the sums."),
             buckets_written: counter("rollup_buckets_total", "Sums written."),
@@ -88,6 +112,22 @@ impl Metrics {
             series_refused: counter("series_refused_total", "Questions about a pair that ask for too many rows."),
             reports_refused: counter("reports_refused_total", "Reports that were refused because two were being made."),
             clock_doubted: gauge("clock_doubted", "1 while nothing is deleted because the clock may be wrong."),
+            evaluations: counters(
+                "alert_evaluations_total",
+                "Evaluations of the rules by what became of them.",
+                "result",
+            ),
+            evaluation_micros: gauge("alert_evaluation_microseconds", "How long the last evaluation took."),
+            conditions: gauge("alert_conditions", "Conditions of rules that hold, or held a short time ago."),
+            conditions_left_out: gauge("alert_conditions_left_out", "Conditions not begun for want of room."),
+            incidents: counters("incidents_total", "What became of incidents.", "change"),
+            incidents_open: gauge("incidents_open", "Open incidents."),
+            messages: counters("alert_messages_total", "Messages by what became of them.", "result"),
+            messages_waiting: gauge("alert_messages_waiting", "Messages and reports that wait to be sent."),
+            messages_waiting_seconds: gauge(
+                "alert_messages_waiting_seconds",
+                "How long the oldest of them has waited.",
+            ),
             is_leader: gauge("is_leader", "1 while this replica does the jobs."),
             job_failures: counters("job_failures_total", "Background jobs that failed.", "job"),
             registry: registry.clone(),

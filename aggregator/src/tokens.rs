@@ -54,6 +54,7 @@ pub async fn create(
         site: wish.site,
         uses: wish.uses,
         created_at: now,
+        created_by: event.actor.clone(),
         expires_at: token.expires,
     };
     let detail = json!({"uses": row.uses, "site": &row.site, "expires_at": rfc3339(row.expires_at)});

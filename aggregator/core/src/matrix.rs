@@ -1,5 +1,5 @@
 //! The matrix of now: for each ordered pair what the last minute of windows said. Late data fills in what it can and is never
-//! news; what nobody has spoken of for [`FRESH_MAX`] is unknown, not healthy.
+//! news; what nobody has spoken of for some windows ([`fresh_max`]) is unknown, not healthy.
 
 use alloc::collections::{BTreeMap, BTreeSet};
 use alloc::vec::Vec;
@@ -18,7 +18,7 @@ use places::Places;
 
 /// Loss and round-trip time are over the windows of this long.
 pub const FOLD: Span = Span::seconds(60);
-/// Evidence older than this says nothing about now: four windows of 10 s were missed, and some.
+/// Evidence older than this says nothing about now, as long as windows are 10 s: four were missed, and some.
 pub const FRESH_MAX: Span = Span::seconds(45);
 /// Evidence that ends later than this from now was filed by a clock that has been set back since; it says nothing about now.
 pub const AHEAD_MAX: Span = Span::seconds(5);
@@ -61,12 +61,26 @@ pub struct Matrix {
     /// By row; sparse, because an agent probes a bounded number of targets.
     rows: Vec<BTreeMap<u32, Cell>>,
     changed: BTreeSet<(u32, u32)>,
+    /// Evidence older than this says nothing about now.
+    fresh_max: Span,
 }
+
+/// How long evidence speaks of now, where agents close windows of this length: until four were missed, and some.
+pub const fn fresh_max(window: Span) -> Span {
+    Span(window.0.saturating_mul(4).saturating_add(Span::seconds(5).0))
+}
+
+const _: () = assert!(fresh_max(Span::seconds(10)).0 == FRESH_MAX.0);
 
 impl Matrix {
     /// No agent yet. `generation` must be higher than any that this or an earlier process used.
     pub fn new(generation: u64) -> Self {
-        Self { generation, ..Self::default() }
+        Self { generation, fresh_max: FRESH_MAX, ..Self::default() }
+    }
+
+    /// Agents close windows of another length from now on.
+    pub const fn set_fresh_max(&mut self, fresh_max: Span) {
+        self.fresh_max = fresh_max;
     }
 
     /// Changes when the list of agents does.
@@ -137,15 +151,15 @@ impl Matrix {
             let cell = row.entry(place).or_default();
             cell.forget_ahead(now);
             cell.restore(saved.packed, saved.ended);
-            cell.refresh(now);
+            cell.refresh(now, self.fresh_max);
         }
     }
 
-    /// Makes unknown what nobody has spoken of for [`FRESH_MAX`].
+    /// Makes unknown what nobody has spoken of for too long.
     pub fn expire(&mut self, now: UnixTime) {
         for (source, row) in (0..).zip(&mut self.rows) {
             for (target, cell) in row {
-                if cell.refresh(now) {
+                if cell.refresh(now, self.fresh_max) {
                     self.changed.insert((source, *target));
                 }
             }
@@ -205,6 +219,7 @@ impl Matrix {
 
     fn update(&mut self, source: &AgentId, target: &AgentId, now: UnixTime, change: impl FnOnce(&mut Cell)) {
         let (Some(source), Some(target)) = (self.places.of(source), self.places.of(target)) else { return };
+        let fresh_max = self.fresh_max;
         let row = usize::try_from(source).ok().and_then(|source| self.rows.get_mut(source));
         let Some(row) = row.filter(|_| source != target) else { return };
         let mut is_new = false;
@@ -214,7 +229,7 @@ impl Matrix {
         });
         cell.forget_ahead(now);
         change(cell);
-        if cell.refresh(now) || is_new {
+        if cell.refresh(now, fresh_max) || is_new {
             self.changed.insert((source, target));
         }
     }

@@ -10,10 +10,14 @@
 //! border: their times are added, nothing is averaged.
 
 mod csv;
+mod incidents;
 mod lines;
+pub mod mail;
 mod period;
+pub mod schedule;
 
 pub use csv::csv;
+pub use incidents::{IncidentLine, incidents_csv};
 pub use lines::{AgentLine, Member, PairLine, Report, SiteLine};
 pub use period::{PERIOD_MAX, Period, Unreportable};
 

@@ -1,15 +1,17 @@
 //! Tokens for programs.
 
-use super::{ApiError, JsonBody, Problem};
+use super::session::Origin;
+use super::{ApiError, JsonBody, Problem, ROLE_RULE};
 use crate::app::Shared;
 use crate::auth::{self, Caller, TokenWish};
 use crate::clock::rfc3339;
 use crate::guard::{Action, Actor, Resource, Role, authorize};
-use crate::scope::Scopes;
-use crate::store::ApiToken as Row;
+use crate::scope::{Scope, Scopes};
+use crate::store::{API_TOKENS_MAX, ApiToken as Row, Kept, Maker};
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
+use everypath_protocol::fault::Fault;
 use everypath_protocol::time::Span;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -40,7 +42,7 @@ pub struct ApiToken {
     /// When it was last used, to a minute.
     #[schema(required)]
     pub last_used_at: Option<String>,
-    /// It has ended and opens nothing.
+    /// It opens nothing: it has ended, or the account of whoever made it is disabled.
     pub expired: bool,
 }
 
@@ -103,7 +105,7 @@ pub async fn list(State(app): State<Shared>, actor: Actor) -> Result<Json<ApiTok
     authorize(&actor, Action::ManageApiTokens, Resource::Mesh)?;
     let now = app.now();
     let token = |row: Row| ApiToken {
-        expired: row.expires_at.is_some_and(|end| end <= now),
+        expired: row.role_at(now).is_none(),
         name: row.name,
         role: row.role.name().to_owned(),
         scopes: row.scopes.names().into_iter().map(str::to_owned).collect(),
@@ -115,51 +117,79 @@ pub async fn list(State(app): State<Shared>, actor: Actor) -> Result<Json<ApiTok
     Ok(Json(ApiTokens { tokens: app.store.api_tokens().await?.into_iter().map(token).collect() }))
 }
 
-/// Make an API token. It gets at most the role and the scopes of whoever makes it.
+/// Make an API token. It gets at most the role of whoever makes it, is never worth more than that account, and is deleted with it.
+/// People make tokens, and the command line; a token makes none.
 ///
 /// # Errors
-/// 400 for values that no token may have, 401 and 403 for whoever may not, 409 if there is one of that name.
+/// 400 for values that no token may have, 401 and 403 for whoever may not, 409 if there is one of that name or there are too many.
 #[utoipa::path(
     post, path = "/api/v1/api-tokens", operation_id = "api_token_create", tag = "people", request_body = NewApiToken,
-    security(("session" = []), ("api_token" = [])),
+    security(("session" = [])),
     responses(
         (status = 201, description = "The token, shown this once.", body = ApiTokenSecret),
         (status = 400, description = "`invalid_api_token` or `unreadable_json`", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`not_allowed` or `forged_request`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`name_taken`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`name_taken` or `too_many_tokens`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn create(
     State(app): State<Shared>,
     caller: Caller,
+    origin: Origin,
+    headers: HeaderMap,
     body: Result<JsonBody<NewApiToken>, ApiError>,
 ) -> Result<(StatusCode, Json<ApiTokenSecret>), ApiError> {
-    authorize(&caller.actor, Action::ManageApiTokens, Resource::Mesh)?;
+    authorize(&caller.actor, Action::MakeApiToken, Resource::Mesh)?;
     let JsonBody(NewApiToken { name, role, scopes, expires_in_s }) = body?;
-    let invalid = |detail: String| ApiError::invalid("invalid_api_token", detail);
+    let mut faults = Vec::new();
     if !auth::is_valid_name(&name) {
-        return Err(invalid("`name` must be 1 to 64 letters, digits, '-', '_', '.', '@' or '+'.".to_owned()));
+        faults.push(Fault::new("name", auth::NAME_RULE));
     }
     let role = Role::from_name(&role);
-    let role = role.ok_or_else(|| invalid("`role` must be `viewer`, `operator` or `admin`.".to_owned()))?;
-    let scopes = Scopes::parse(scopes.iter().map(String::as_str)).map_err(|word| {
-        invalid(format!("`{word}` is no scope; there are `read`, `operate`, `config`, `people` and `join`."))
-    })?;
-    if expires_in_s.is_some_and(|life| !(1..=LIFE_S_MAX).contains(&life)) {
-        return Err(invalid(format!("`expires_in_s` must be from 1 to {LIFE_S_MAX}, which is ten years, or null.")));
+    if role.is_none() {
+        faults.push(Fault::new("role", ROLE_RULE));
     }
+    for (place, word) in scopes.iter().enumerate().filter(|(_, word)| Scope::from_name(word).is_none()) {
+        let message = format!("`{word}` is no scope; there are `read`, `operate`, `config`, `people` and `join`");
+        faults.push(Fault::new(format!("scopes[{place}]"), message));
+    }
+    if expires_in_s.is_some_and(|life| !(1..=LIFE_S_MAX).contains(&life)) {
+        let message = format!("must be from 1 to {LIFE_S_MAX}, which is ten years, or null");
+        faults.push(Fault::new("expires_in_s", message));
+    }
+    let Some(role) = role.filter(|_| faults.is_empty()) else {
+        return Err(ApiError::faulty("invalid_api_token", &faults));
+    };
+    let scopes = Scopes::new(scopes.iter().filter_map(|word| Scope::from_name(word)));
     if !caller.actor.may_give(role, &scopes) {
-        return Err(ApiError::not_allowed());
+        return Err(ApiError::not_allowed(
+            "A token gets at most the role of whoever makes it; ask for less, or ask an administrator.",
+        ));
     }
     let expires_at = expires_in_s.map(|life| app.now().plus(Span::seconds(life)));
-    let made_by = caller.actor.known().map_or_else(String::new, |(maker, _)| maker.clone());
+    // By the session and not by the name: whoever has the name when the token is kept may be somebody else.
+    let session = auth::session_secret(&headers, origin.listener).ok_or_else(ApiError::not_signed_in)?;
     let event = caller.event(&app, "api_token.create", &name);
-    let wish = TokenWish { name: name.clone(), role, scopes, expires_at, made_by };
-    let token = auth::create_api_token(&app.store, wish, false, event).await?.ok_or_else(|| {
-        ApiError::conflict("name_taken", "There is an API token of this name. Choose another, or delete that one.")
-    })?;
+    let wish = TokenWish { name: name.clone(), role, scopes, expires_at, by: Maker::Session(auth::hash(session)) };
+    let token = auth::create_api_token(&app.store, wish, false, event).await?.map_err(not_kept)?;
     Ok((StatusCode::CREATED, Json(ApiTokenSecret { name, token, expires_at: expires_at.map(rfc3339) })))
+}
+
+fn not_kept(kept: Kept) -> ApiError {
+    match kept {
+        Kept::NameTaken => {
+            ApiError::conflict("name_taken", "There is an API token of this name. Choose another, or delete that one.")
+        }
+        Kept::TooMany => {
+            let detail = format!(
+                "There are {API_TOKENS_MAX} other API tokens, which is all there may be. Delete those that have ended or that nothing uses."
+            );
+            ApiError::conflict("too_many_tokens", detail)
+        }
+        Kept::SessionOver => ApiError::not_signed_in(),
+        Kept::Done => ApiError::internal("a token that was kept was taken for one that was not"),
+    }
 }
 
 /// Delete an API token. It opens nothing from now on, on any replica.

@@ -103,20 +103,23 @@ pub async fn list(
 ) -> Result<Json<AuditPage>, ApiError> {
     authorize(&actor, Action::ReadAuditLog, Resource::Mesh)?;
     let invalid = |detail: String| ApiError::invalid("invalid_audit_query", detail);
+    let wrong = |path: &str, message: String| ApiError::fault("invalid_audit_query", path, message);
     let Query(query) = query.map_err(|rejection| invalid(rejection.body_text()))?;
-    // No name has one, and a server refuses it in text.
-    if [&query.actor, &query.action].into_iter().flatten().any(|text| text.contains('\0')) {
-        return Err(invalid("`actor` and `action` are words without control characters.".to_owned()));
+    for (path, text) in [("actor", &query.actor), ("action", &query.action)] {
+        // No name has one, and a server refuses it in text.
+        if text.as_ref().is_some_and(|text| text.contains('\0')) {
+            return Err(wrong(path, "must be a word without control characters".to_owned()));
+        }
     }
     let limit = query.limit.unwrap_or(LIMIT_USUAL);
     if !(1..=LIMIT_MAX).contains(&limit) {
-        return Err(invalid(format!("`limit` must be from 1 to {LIMIT_MAX}.")));
+        return Err(wrong("limit", format!("must be from 1 to {LIMIT_MAX}")));
     }
     let all = Wanted::newest(limit);
     let time = |name: &str, text: Option<String>, usual| {
         text.map_or(Ok(usual), |text| {
             time_of(&text).ok_or_else(|| {
-                invalid(format!("`{name}` must be a time such as 2026-11-23T00:00:00Z; a `+` is written %2B."))
+                wrong(name, "must be a time such as 2026-11-23T00:00:00Z; a `+` is written %2B".to_owned())
             })
         })
     };

@@ -9,6 +9,7 @@ use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use everypath_protocol::fault::Fault;
 use everypath_protocol::id::Seq;
 use serde::Serialize;
 use std::borrow::Cow;
@@ -40,6 +41,21 @@ pub struct Problem {
     /// With `sequence_gap`: the number that must come next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected: Option<u64>,
+    /// With a code that begins with `invalid_`: everything that is wrong, each with its place.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    pub faults: Vec<ProblemFault>,
+}
+
+/// One thing that is wrong in what was sent.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({"path": "probe.interval", "message": "must be from 1s to 60s"}))]
+pub struct ProblemFault {
+    /// Which field of the request, as in `endpoints[2].address` or `scope.source.agents[0]`; inside of what is to be kept, where
+    /// that stands beside a `version`. Empty for the whole.
+    pub path: String,
+    /// What is wrong, to be read behind the path.
+    pub message: String,
 }
 
 /// Why a request was not fulfilled.
@@ -50,12 +66,13 @@ pub struct ApiError {
     detail: Cow<'static, str>,
     expected: Option<Seq>,
     retry_after_s: Option<u64>,
+    faults: Vec<ProblemFault>,
 }
 
 impl ApiError {
     /// An error with a code and a sentence.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<Cow<'static, str>>) -> Self {
-        Self { status, code, detail: detail.into(), expected: None, retry_after_s: None }
+        Self { status, code, detail: detail.into(), expected: None, retry_after_s: None, faults: Vec::new() }
     }
 
     /// The same with a sentence more, if its code is `code`.
@@ -72,9 +89,16 @@ impl ApiError {
         Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", "Sign in first, or send an API token.")
     }
 
-    /// Whoever asks may not do this.
-    pub fn not_allowed() -> Self {
-        Self::new(StatusCode::FORBIDDEN, "not_allowed", "Your account may not do this; ask an administrator.")
+    /// An API token was sent that opens nothing.
+    pub fn wrong_token() -> Self {
+        let detail = "This API token is not known, has ended or was revoked, or the account that made it is disabled or deleted. Check \
+                      that it was copied whole, or make another one.";
+        Self::new(StatusCode::UNAUTHORIZED, "not_signed_in", detail)
+    }
+
+    /// Whoever asks may not do this, for `why`.
+    pub fn not_allowed(why: impl Into<Cow<'static, str>>) -> Self {
+        Self::new(StatusCode::FORBIDDEN, "not_allowed", why)
     }
 
     /// Another site's page seems to have made the browser ask.
@@ -98,6 +122,18 @@ impl ApiError {
         Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
+    /// One field of what was sent cannot be as it is.
+    pub fn fault(code: &'static str, path: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::faulty(code, &[Fault::new(path, message)])
+    }
+
+    /// What was sent has all these faults.
+    pub fn faulty(code: &'static str, faults: &[Fault]) -> Self {
+        let sentences: Vec<String> = faults.iter().map(|fault| format!("{fault}.")).collect();
+        let fault = |fault: &Fault| ProblemFault { path: fault.path.clone(), message: fault.message.clone() };
+        Self { faults: faults.iter().map(fault).collect(), ..Self::invalid(code, sentences.join(" ")) }
+    }
+
     /// Our fault. What exactly is in the log, not in the answer.
     pub fn internal(what: &str) -> Self {
         tracing::error!(what, "a request failed");
@@ -110,6 +146,20 @@ impl ApiError {
         let busy =
             Self::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "The aggregator is busy; nothing was done. Try again.");
         busy.retry_after(RETRY_AFTER_S)
+    }
+
+    /// Not now: there is no database to ask. Whoever can do something about it is told where to look.
+    pub fn database_unreachable() -> Self {
+        let detail = "The database cannot be reached, so nothing can be stored or shown; the log of the aggregator says why. \
+                      Agents keep their results until it is back.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_unreachable", detail).retry_after(RETRY_AFTER_S)
+    }
+
+    /// Not now: the database answers, and does not take what is written.
+    pub fn database_failing() -> Self {
+        let detail = "The last write to the database failed; the log of the aggregator says why, a full disk for example. Agents \
+                      keep their results until it succeeds.";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "database_failing", detail).retry_after(RETRY_AFTER_S)
     }
 
     /// Not now, so that what is fresh has room.
@@ -172,6 +222,7 @@ impl ApiError {
             detail: self.detail.to_string(),
             instance: instance.to_owned(),
             expected: self.expected.map(|seq| seq.0),
+            faults: self.faults.clone(),
         }
     }
 }
@@ -190,8 +241,14 @@ impl From<StoreError> for ApiError {
 }
 
 impl From<Crowded> for ApiError {
-    fn from(_: Crowded) -> Self {
-        Self::busy()
+    fn from(crowded: Crowded) -> Self {
+        match crowded {
+            Crowded::All => Self::busy(),
+            Crowded::Source => {
+                let detail = "Too many logins from your address wait for their turn. Try again in a moment.";
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_attempts", detail).retry_after(1)
+            }
+        }
     }
 }
 

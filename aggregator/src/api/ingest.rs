@@ -12,7 +12,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use everypath_protocol::batch::{BODY_BYTES_MAX, CONTENT_TYPE, Codec, Envelope, OpenedBatch, REQUEST_BYTES_MAX};
 use everypath_protocol::block::Block;
 use everypath_protocol::codec::{self, DecodeError};
-use everypath_protocol::id::AgentId;
+use everypath_protocol::id::{AgentId, Seq};
 use everypath_protocol::sign::{Ed25519, Refused};
 use everypath_protocol::time::UnixTime;
 use serde::Serialize;
@@ -24,7 +24,7 @@ use utoipa::ToSchema;
 const ZSTD_WINDOW_LOG_MAX: u32 = 23;
 
 /// What an agent is told.
-#[derive(Clone, Copy, Debug, Serialize, ToSchema)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(example = json!({"acked": 4096, "next_sync_ms": 1000, "received_at": 1_795_392_000_000_000_i64, "agents": 3}))]
 pub struct IngestReply {
     /// Everything up to this number of the batch's stream is in the database.
@@ -35,9 +35,13 @@ pub struct IngestReply {
     pub received_at: i64,
     /// Agents that this aggregator knows: each spreads its retries after an outage by it.
     pub agents: u32,
+    /// A signed configuration of the mesh, in base64url, if there is one that is newer than what the agent runs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub config: Option<String>,
 }
 
 /// Results of one agent: an `Envelope` (docs/reference) in postcard, signed by the agent. May be repeated; nothing is stored twice.
+/// One without any results is a check-in: it is answered and stores nothing.
 ///
 /// # Errors
 /// 400 for what cannot be read, 401 for what is not signed by a member, 409 for a gap, 413 for too much, 429 for a backlog
@@ -65,19 +69,28 @@ pub async fn ingest(
 ) -> Result<Json<IngestReply>, ApiError> {
     let result = take(&app, &headers, body).await;
     let what = match &result {
-        Ok((ingested, _)) if ingested.duplicate => "duplicate",
+        Ok(taken) if taken.is_check_in => "check_in",
+        Ok(taken) if taken.ingested.duplicate => "duplicate",
         Ok(_) => "stored",
         Err(error) => error.code(),
     };
     app.metrics.batches.with_label_values(&[what]).inc();
-    let (ingested, received_at) = result?;
+    let Taken { ingested, received_at, config, .. } = result?;
     app.metrics.rows.inc_by(ingested.rows);
     let next_sync_ms = u32::try_from(app.config.sync_interval.as_millis()).unwrap_or(u32::MAX);
     let agents = u32::try_from(app.metrics.agents.get()).unwrap_or(0);
-    Ok(Json(IngestReply { acked: ingested.acked.0, next_sync_ms, received_at: received_at.0, agents }))
+    Ok(Json(IngestReply { acked: ingested.acked.0, next_sync_ms, received_at: received_at.0, agents, config }))
 }
 
-async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, UnixTime), ApiError> {
+struct Taken {
+    ingested: Ingested,
+    received_at: UnixTime,
+    /// What the agent should run.
+    config: Option<String>,
+    is_check_in: bool,
+}
+
+async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<Taken, ApiError> {
     if app.is_draining() {
         return Err(ApiError::shutting_down());
     }
@@ -85,6 +98,12 @@ async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, 
     let opened = envelope.open(app.mesh.trust(), &Ed25519).map_err(refused)?;
     let agent = opened.header.agent;
     authorize(&Actor::Agent(agent), Action::Report, Resource::Agent(&agent))?;
+    let running = opened.header.config;
+    if opened.header.is_check_in() && opened.body.is_empty() {
+        let ingested = Ingested { acked: Seq(0), news: Vec::new(), rows: 0, duplicate: false, is_new_agent: false };
+        let config = app.configs.told(agent, running);
+        return Ok(Taken { ingested, received_at: app.now(), config, is_check_in: true });
+    }
     // Milliseconds of work for a full batch: not on the threads that serve everybody.
     let unpacked = tokio::task::spawn_blocking(move || unpack(opened)).await;
     let (opened, blocks) = unpacked.map_err(|_| ApiError::internal("unpacking a batch panicked"))??;
@@ -103,7 +122,8 @@ async fn take(app: &App, headers: &HeaderMap, body: Bytes) -> Result<(Ingested, 
         tracing::warn!(%error, "the list of members could not be read; somebody new is shown a little later");
     }
     app.hub.apply(agent, std::mem::take(&mut ingested.news)).await?;
-    Ok((ingested, received_at))
+    let config = app.configs.told(agent, running);
+    Ok(Taken { ingested, received_at, config, is_check_in: false })
 }
 
 /// What an agent measured during an outage, as it says itself by the header Priority (RFC 9218): less urgent than usual (3).

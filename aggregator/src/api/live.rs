@@ -5,25 +5,28 @@ use super::{ApiError, Problem};
 use crate::app::Shared;
 use crate::auth::{self, Listener};
 use crate::guard::{Action, Actor, Resource, authorize};
+use crate::seats::{ACCOUNT_CLIENTS_MAX, Full, Seat};
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::extract::ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, close_code};
-use axum::http::HeaderMap;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, sleep_until, timeout};
 
-/// Clients at the same time; each holds a connection and what waits for it.
-const CLIENTS_MAX: i64 = 512;
 /// A client that takes no frame for this long is gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
-/// How often it is looked whether a client may still watch; the same replica looks at once when it took a right away.
-/// With [`CLIENTS_MAX`] that is a hundred small reads a second.
+/// How often it is looked whether a client may still watch; the same replica looks within a second when it took a right away.
+/// With [`CLIENTS_MAX`](crate::seats::CLIENTS_MAX) that is a hundred small reads a second.
 const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// And at most so often, however often somebody logs out.
+const LOOK_PAUSE: Duration = Duration::from_secs(1);
 /// Close code: whoever watches may not any more. Signing in again helps, connecting again does not.
 const ENDED: u16 = 4_401;
+/// Whoever found no place may ask again then.
+const RETRY_AFTER_S: u64 = 30;
 /// Clients have nothing to say but "pong" and "close".
 const MESSAGE_BYTES_MAX: usize = 1_024;
 
@@ -31,7 +34,8 @@ const MESSAGE_BYTES_MAX: usize = 1_024;
 /// token ends, or gets another role, the connection is closed with 4401: at once by the replica that was told, by others within 5 s.
 ///
 /// # Errors
-/// 401 without a session or an API token, 403 from a page of another origin, 503 with too many clients.
+/// 401 without a session or an API token, 403 from a page of another origin, 429 with too many clients of one account, 503 with too
+/// many at all.
 #[utoipa::path(
     get, path = "/api/v1/live", operation_id = "live", tag = "mesh",
     security(("session" = []), ("api_token" = [])),
@@ -39,6 +43,7 @@ const MESSAGE_BYTES_MAX: usize = 1_024;
         (status = 101, description = "The connection is a WebSocket from here on; frames are binary."),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`forged_request`, or `not_allowed` for an API token without the scope `read`", body = Problem, content_type = "application/problem+json"),
+        (status = 429, description = "`too_many_live`: this account has as many open as it may have.", body = Problem, content_type = "application/problem+json"),
         (status = 503, description = "`busy`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
@@ -50,12 +55,27 @@ pub async fn live(
     upgrade: WebSocketUpgrade,
 ) -> Result<Response, ApiError> {
     authorize(&actor, Action::ReadMatrix, Resource::Mesh)?;
-    if app.metrics.live_clients.get() >= CLIENTS_MAX {
-        return Err(ApiError::busy());
-    }
+    let seat = app.seats.take(&actor).map_err(no_seat)?;
     let upgrade = upgrade.max_message_size(MESSAGE_BYTES_MAX).max_frame_size(MESSAGE_BYTES_MAX);
     let watcher = Watcher { rights: app.rights.subscribe(), actor, headers, listener: origin.listener };
-    Ok(upgrade.on_upgrade(move |socket| serve(app, watcher, socket)))
+    // Whoever never comes gives the place back too: it is dropped with what was to be done.
+    Ok(upgrade.on_upgrade(move |socket| serve(app, watcher, socket, seat)))
+}
+
+fn no_seat(full: Full) -> ApiError {
+    match full {
+        Full::Account => {
+            let detail = format!(
+                "This account has {ACCOUNT_CLIENTS_MAX} live connections, which is all it may have. Close a page that shows the matrix."
+            );
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, "too_many_live", detail).retry_after(RETRY_AFTER_S)
+        }
+        Full::All => {
+            let detail =
+                "This aggregator has as many live connections as it takes. Try again later, or ask another replica.";
+            ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "busy", detail).retry_after(RETRY_AFTER_S)
+        }
+    }
 }
 
 /// Who watches, and by what it was let in.
@@ -69,10 +89,17 @@ struct Watcher {
 impl Watcher {
     /// Returns when it may not watch any more.
     async fn ended(&mut self, app: &Shared) {
+        let mut looked: Option<Instant> = None;
         loop {
             // Nobody can be told apart from "time is over" if the sender is gone, and it lives as long as the program.
             let _ = timeout(LOOK_EVERY, self.rights.changed()).await;
-            match auth::whoami(app, &self.headers, self.listener).await {
+            if let Some(looked) = looked {
+                sleep_until(looked + LOOK_PAUSE).await;
+            }
+            looked = Some(Instant::now());
+            // What changed while it slept is seen now.
+            self.rights.mark_unchanged();
+            match auth::still(app, &self.headers, self.listener).await {
                 Ok(Some(actor)) if actor == self.actor => {}
                 Ok(_) => return,
                 // Rather watched a little longer than thrown out while the database is away.
@@ -82,10 +109,8 @@ impl Watcher {
     }
 }
 
-async fn serve(app: Shared, watcher: Watcher, mut socket: WebSocket) {
-    app.metrics.live_clients.inc();
+async fn serve(app: Shared, watcher: Watcher, mut socket: WebSocket, _seat: Seat) {
     send_frames(&app, watcher, &mut socket).await;
-    app.metrics.live_clients.dec();
 }
 
 /// Ends when the client leaves, stops taking frames, may not watch any more, or the program ends.

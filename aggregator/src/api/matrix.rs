@@ -1,9 +1,11 @@
 //! The matrix of now, for programs that ask once.
 
+use super::agents::ENDPOINT_SITE;
 use super::{ApiError, Problem};
 use crate::app::Shared;
 use crate::clock::rfc3339;
 use crate::guard::{Action, Actor, Resource, authorize};
+use crate::store::AgentRow;
 use aggregator_core::live;
 use aggregator_core::matrix::{ShownCell, state_name};
 use axum::Json;
@@ -124,8 +126,13 @@ pub async fn now(State(app): State<Shared>, actor: Actor, headers: HeaderMap) ->
         return Ok(([(header::CONTENT_TYPE, live::CONTENT_TYPE)], snapshot).into_response());
     }
     let picture = app.hub.picture().await?;
-    let mut names: BTreeMap<_, _> =
-        app.store.agents().await?.into_iter().map(|row| (row.id, (row.name, row.site))).collect();
+    let current = app.configs.current();
+    let config = &current.document;
+    let place = |row: &AgentRow| config.subject(row.id, &row.name, &row.site).site.to_owned();
+    let members = app.store.agents().await?.into_iter().map(|row| (row.id, (row.name.clone(), place(&row))));
+    let endpoints = current.endpoints(app.mesh.id());
+    let endpoints = endpoints.map(|(id, endpoint)| (id, (endpoint.name.clone(), ENDPOINT_SITE.to_owned())));
+    let mut names: BTreeMap<_, _> = members.chain(endpoints).collect();
     let agents = (0..).zip(picture.agents).map(|(index, id)| {
         let (name, site) = names.remove(&id).unwrap_or_default();
         MatrixAgent { index, id: id.to_string(), name, site }

@@ -1,8 +1,8 @@
 //! The description of the API, for programs that write clients.
 
 use super::{
-    ApiError, agents, api_tokens, audit, hello, ingest, join, join_tokens, live, matrix, password, reports, retention,
-    series, session, users,
+    ApiError, agents, alert_rules, api_tokens, audit, channels, config, hello, incidents, ingest, join, join_tokens,
+    live, matrix, password, report_schedules, reports, retention, series, session, silences, system, users,
 };
 use crate::guard::{Action, Actor, Resource, authorize};
 use axum::http::header;
@@ -25,15 +25,27 @@ use utoipa::openapi::{Ref, RefOr};
     paths(
         session::create, session::show, session::delete, password::redeem, password::change,
         users::list, users::create, users::change, users::delete, users::invite,
-        api_tokens::list, api_tokens::create, api_tokens::delete, audit::list, agents::list, matrix::now, live::live, join_tokens::create,
+        api_tokens::list, api_tokens::create, api_tokens::delete, audit::list, agents::list, matrix::now, live::live,
+        join_tokens::list, join_tokens::create, join_tokens::delete, system::show,
         series::series, reports::availability, retention::show, retention::set,
+        incidents::list, incidents::show, incidents::acknowledge, incidents::take_back,
+        alert_rules::list, alert_rules::create, alert_rules::replace, alert_rules::delete,
+        silences::list, silences::create, silences::replace, silences::delete,
+        report_schedules::list, report_schedules::create, report_schedules::replace, report_schedules::delete, report_schedules::send,
+        channels::list, channels::create, channels::replace, channels::delete, channels::test, channels::deliveries,
+        config::show, config::set, config::versions::agents, config::versions::list, config::versions::show,
+        config::versions::rollback,
         ingest::ingest, hello::hello, join::join, document,
     ),
     tags(
         (name = "session", description = "Logging in and out."),
         (name = "mesh", description = "What people and their programs ask."),
         (name = "people", description = "Accounts, API tokens, and who did what."),
+        (name = "config", description = "What the mesh measures."),
         (name = "settings", description = "What can be changed while the program runs."),
+        (name = "system", description = "How the aggregator fares."),
+        (name = "reports", description = "Reports that are sent again and again."),
+        (name = "alerts", description = "Incidents, and who is told of them."),
         (name = "agents", description = "What agents ask. Requests carry their own signatures."),
         (name = "about", description = "The API itself."),
     ),

@@ -63,16 +63,16 @@ pub async fn redeem(
     authorize(&caller.actor, Action::RedeemInvitation, Resource::OwnSession)?;
     origin.require_same(&headers)?;
     let JsonBody(Redemption { secret, password }) = body?;
-    auth::check_password("", &password).map_err(weak)?;
+    auth::check_password("", &password).map_err(weak("password"))?;
     let (site, event) = (caller.client.site(), caller.event(&app, "invitation.redeem", ""));
     limit(&app, &format!("{ANY_INVITATION} {site}"), &site, &event).await?;
     let hash = auth::hash(&secret);
     let invited = app.store.invited(hash, app.now()).await?;
     if let Some(name) = &invited {
-        auth::check_password(name, &password).map_err(weak)?;
+        auth::check_password(name, &password).map_err(weak("password"))?;
     }
     // Also for nobody, so that the answer takes as long.
-    let hashed = app.passwords.hash(password).await?;
+    let hashed = app.passwords.hash(password, Some(&site)).await?;
     let user = match &invited {
         Some(name) => app.store.user(name).await?,
         None => None,
@@ -121,13 +121,13 @@ pub async fn change(
     else {
         return Err(ApiError::not_signed_in());
     };
-    auth::check_password(name, &new).map_err(weak)?;
+    auth::check_password(name, &new).map_err(weak("new"))?;
     let (site, event) = (caller.client.site(), caller.event(&app, "password.change", name));
     // Whoever finds a screen unlocked guesses no better than at the login.
     limit(&app, name, &site, &event).await?;
     let stored = app.store.user(name).await?.and_then(|user| user.password);
-    if let (true, Some(stored)) = (app.passwords.verify(old, stored.clone()).await?, stored) {
-        let hashed = app.passwords.hash(new).await?;
+    if let (true, Some(stored)) = (app.passwords.verify(old, stored.clone(), &site).await?, stored) {
+        let hashed = app.passwords.hash(new, Some(&site)).await?;
         if app.store.set_password(name, stored, hashed, auth::hash(secret), event.clone()).await? {
             app.rights.send_replace(());
             return Ok(StatusCode::NO_CONTENT);
@@ -137,8 +137,8 @@ pub async fn change(
     Err(ApiError::new(StatusCode::UNAUTHORIZED, "wrong_credentials", "The old password is wrong."))
 }
 
-fn weak(why: String) -> ApiError {
-    ApiError::invalid("weak_password", why)
+fn weak(path: &'static str) -> impl Fn(String) -> ApiError {
+    move |why| ApiError::fault("weak_password", path, why)
 }
 
 impl std::fmt::Debug for Redemption {

@@ -38,7 +38,7 @@ const ALL_FIELDS: &str = "Send all six fields, `version`, `samples_s`, `minutes_
     /api/v1/settings/retention answers them; all are whole numbers.";
 
 impl RetentionSetting {
-    const fn new(periods: Periods, version: i64) -> Self {
+    pub(super) const fn new(periods: Periods, version: i64) -> Self {
         let Periods { samples_s, minutes_s, hours_s, days_s, events_s } = periods;
         Self { version, samples_s, minutes_s, hours_s, days_s, events_s }
     }
@@ -94,7 +94,7 @@ pub async fn set(
     let periods = wanted.periods();
     let faults = periods.faults();
     if !faults.is_empty() {
-        return Err(ApiError::invalid("invalid_retention", faults.join(" ")));
+        return Err(ApiError::faulty("invalid_retention", &faults));
     }
     let event = caller.event(&app, "setting.change", "retention");
     if !retention::set(&app.store, &periods, wanted.version, event).await? {

@@ -128,7 +128,8 @@ pub struct Series {
     pub points: Vec<Point>,
 }
 
-/// One pair over time, from the rollup that fits the step. `source` and `target` are names or public keys of agents.
+/// One pair over time, from the rollup that fits the step. `source` and `target` are names or public keys of agents;
+/// a target may also be an endpoint.
 ///
 /// # Errors
 /// 400 for a range or step that cannot be, 401 without a session or token, 404 for an agent that is not there.
@@ -154,7 +155,7 @@ pub async fn series(
     let Query(parameters) = parameters.map_err(|error| invalid(format!("{}.", error.body_text())))?;
     let question = question(&parameters, app.now())?;
     let agents = app.store.agents().await?;
-    let (source, target) = (find(&agents, &source)?, find(&agents, &target)?);
+    let (source, target) = (find(&app, &agents, &source)?, find(&app, &agents, &target)?);
     answer(&app, source, target, question).await.map(Json)
 }
 
@@ -195,10 +196,15 @@ fn usual_step(range: Span) -> Span {
     Span::seconds(step.unwrap_or(STEPS_S[STEPS_S.len() - 1]))
 }
 
-fn find(agents: &[AgentRow], wanted: &str) -> Result<AgentId, ApiError> {
+fn find(app: &App, agents: &[AgentRow], wanted: &str) -> Result<AgentId, ApiError> {
     let by_key = AgentId::parse(wanted);
     let found = agents.iter().find(|agent| agent.name == wanted || Some(agent.id) == by_key);
-    found.map(|agent| agent.id).ok_or_else(|| {
+    let current = app.configs.current();
+    let endpoint = || {
+        let mut endpoints = current.endpoints(app.mesh.id());
+        endpoints.find(|(id, endpoint)| endpoint.name == wanted || Some(*id) == by_key).map(|(id, _)| id)
+    };
+    found.map(|agent| agent.id).or_else(endpoint).ok_or_else(|| {
         let shown: String = wanted.chars().take(64).collect();
         let detail = format!("There is no agent `{shown}`; GET /api/v1/agents lists them by name and public key.");
         ApiError::new(StatusCode::NOT_FOUND, "no_such_agent", detail)

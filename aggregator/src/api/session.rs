@@ -105,7 +105,7 @@ pub async fn create(
     let event = if user.is_some() { event.by_user(&name) } else { event };
     limit(&app, &name, &site, &event).await?;
     let stored = user.as_ref().filter(|user| user.disabled_at.is_none()).and_then(|user| user.password.clone());
-    let right = app.passwords.verify(password, stored.clone()).await?;
+    let right = app.passwords.verify(password, stored.clone(), &site).await?;
     let (Some(user), Some(stored)) = (user.filter(|_| right), stored) else {
         return Err(wrong_credentials(&app, &site, event).await?);
     };
@@ -123,7 +123,12 @@ pub async fn create(
 /// # Errors
 /// 429 after too many.
 pub(super) async fn limit(app: &App, account: &str, site: &str, event: &Event) -> Result<(), ApiError> {
-    let Some(wait) = app.store.begin_login(account, site, app.now(), LIMITS).await? else { return Ok(()) };
+    let wait = {
+        // Attempts are counted one after the other; those that wait for their turn must not hold the connections of everybody else.
+        let _desk = app.logins.enter(Some(site)).await?;
+        app.store.begin_login(account, site, app.now(), LIMITS).await?
+    };
+    let Some(wait) = wait else { return Ok(()) };
     app.metrics.logins.with_label_values(&["too_many"]).inc();
     auth::log_refusal(app, site, event.clone().outcome(Outcome::Limited)).await?;
     let detail = "There were too many attempts to log in. Wait a few minutes and try again.";
@@ -188,8 +193,11 @@ pub async fn delete(
 ) -> Result<impl IntoResponse, ApiError> {
     authorize(&caller.actor, Action::UseSession, Resource::OwnSession)?;
     if let Some(secret) = auth::session_secret(&headers, origin.listener) {
-        app.store.delete_session(auth::hash(secret), caller.event(&app, "session.delete", "")).await?;
-        app.rights.send_replace(());
+        let event = caller.event(&app, "session.delete", "");
+        // Who looks again reads the database; a cookie that never was a session is no reason to.
+        if app.store.delete_session(auth::hash(secret), event).await? {
+            app.rights.send_replace(());
+        }
     }
     Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, auth::cookie(None, origin.listener))]))
 }

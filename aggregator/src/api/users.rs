@@ -1,6 +1,6 @@
 //! Accounts of people.
 
-use super::{ApiError, JsonBody, Problem};
+use super::{ApiError, JsonBody, Problem, ROLE_RULE};
 use crate::app::{App, Shared};
 use crate::auth::{self, Caller, Invited};
 use crate::clock::rfc3339;
@@ -9,9 +9,13 @@ use crate::store::{Changed, UserChange, UserRow};
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use everypath_protocol::fault::Fault;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
+
+/// What a token with scopes is told that would manage somebody who may do more.
+const MORE_THAN_ITSELF: &str = "An API token with scopes may not manage administrators; use an account, or a token of the role `admin` without scopes.";
 
 /// An account.
 #[derive(Debug, Serialize, ToSchema)]
@@ -130,11 +134,17 @@ pub async fn create(
 ) -> Result<(StatusCode, Json<InvitationLink>), ApiError> {
     authorize(&caller.actor, Action::ManageUsers, Resource::Mesh)?;
     let JsonBody(NewUser { name, role }) = body?;
+    let mut faults = Vec::new();
     if !auth::is_valid_name(&name) {
-        let detail = "`name` must be 1 to 64 letters, digits, '-', '_', '.', '@' or '+'.";
-        return Err(ApiError::invalid("invalid_user", detail));
+        faults.push(Fault::new("name", auth::NAME_RULE));
     }
-    let role = role_of(&role)?;
+    let role = Role::from_name(&role);
+    if role.is_none() {
+        faults.push(Fault::new("role", ROLE_RULE));
+    }
+    let Some(role) = role.filter(|_| faults.is_empty()) else {
+        return Err(ApiError::faulty("invalid_user", &faults));
+    };
     may_manage(&caller, role)?;
     let (kept, given) = auth::invitation(app.now());
     let event = caller.event(&app, "user.create", &name).detail(&json!({"role": role.name()}));
@@ -159,7 +169,7 @@ pub async fn create(
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`not_allowed` or `forged_request`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`unknown_user`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`last_admin`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`last_admin` or `changed_meanwhile`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn change(
@@ -172,18 +182,19 @@ pub async fn change(
     let JsonBody(patch) = body?;
     let role = patch.role.as_deref().map(role_of).transpose()?;
     if role.is_none() && patch.disabled.is_none() {
-        return Err(ApiError::invalid("invalid_user", "Send `role`, `disabled` or both."));
+        return Err(ApiError::fault("invalid_user", "", "send `role`, `disabled` or both"));
     }
-    may_manage(&caller, role_of_account(&app, &name).await?.max(role.unwrap_or(Role::Viewer)))?;
+    let was = role_of_account(&app, &name).await?;
+    may_manage(&caller, was.max(role.unwrap_or(Role::Viewer)))?;
     let detail = json!({"role": role.map(Role::name), "disabled": patch.disabled});
     let event = caller.event(&app, "user.change", &name).detail(&detail);
     let change = UserChange { role, disabled: patch.disabled };
-    done(&app, app.store.change_user(&name, change, event).await?)?;
+    done(&app, app.store.change_user(&name, Some(was), change, event).await?)?;
     let changed = app.store.users(app.now()).await?.into_iter().find(|user| user.name == name);
     changed.map(|row| Json(user(row))).ok_or_else(unknown)
 }
 
-/// Delete an account with its sessions. API tokens that its owner made stay: delete them too, if they are to end.
+/// Delete an account with its sessions. API tokens that its owner made open nothing from then on.
 ///
 /// # Errors
 /// 401 and 403 for whoever may not, 404 if there is none, 409 for the last administrator.
@@ -196,7 +207,7 @@ pub async fn change(
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`not_allowed` or `forged_request`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`unknown_user`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`last_admin`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`last_admin` or `changed_meanwhile`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn delete(
@@ -205,9 +216,10 @@ pub async fn delete(
     Path(name): Path<String>,
 ) -> Result<StatusCode, ApiError> {
     authorize(&caller.actor, Action::ManageUsers, Resource::Mesh)?;
-    may_manage(&caller, role_of_account(&app, &name).await?)?;
+    let was = role_of_account(&app, &name).await?;
+    may_manage(&caller, was)?;
     let event = caller.event(&app, "user.delete", &name);
-    done(&app, app.store.delete_user(&name, event).await?)?;
+    done(&app, app.store.delete_user(&name, Some(was), event).await?)?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -225,7 +237,7 @@ pub async fn delete(
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`not_allowed` or `forged_request`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`unknown_user`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`user_disabled`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`user_disabled` or `changed_meanwhile`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn invite(
@@ -234,10 +246,11 @@ pub async fn invite(
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<InvitationLink>), ApiError> {
     authorize(&caller.actor, Action::ManageUsers, Resource::Mesh)?;
-    may_manage(&caller, role_of_account(&app, &name).await?)?;
+    let was = role_of_account(&app, &name).await?;
+    may_manage(&caller, was)?;
     let (kept, given) = auth::invitation(app.now());
     let event = caller.event(&app, "user.invite", &name);
-    done(&app, app.store.invite(&name, kept, event).await?)?;
+    done(&app, app.store.invite(&name, Some(was), kept, event).await?)?;
     Ok((StatusCode::CREATED, Json(link(name, given))))
 }
 
@@ -250,12 +263,11 @@ async fn role_of_account(app: &App, name: &str) -> Result<Role, ApiError> {
 
 /// Whoever gets here may do everything, but a token with scopes only what it is for.
 fn may_manage(caller: &Caller, role: Role) -> Result<(), ApiError> {
-    if caller.actor.may_manage(role) { Ok(()) } else { Err(ApiError::not_allowed()) }
+    if caller.actor.may_manage(role) { Ok(()) } else { Err(ApiError::not_allowed(MORE_THAN_ITSELF)) }
 }
 
 fn role_of(word: &str) -> Result<Role, ApiError> {
-    Role::from_name(word)
-        .ok_or_else(|| ApiError::invalid("invalid_user", "`role` must be `viewer`, `operator` or `admin`."))
+    Role::from_name(word).ok_or_else(|| ApiError::fault("invalid_user", "role", ROLE_RULE))
 }
 
 fn done(app: &App, changed: Changed) -> Result<(), ApiError> {
@@ -268,6 +280,11 @@ fn done(app: &App, changed: Changed) -> Result<(), ApiError> {
         Changed::LastAdmin => {
             let detail = "Nobody would be left who may do everything. Make another account an administrator first.";
             Err(ApiError::conflict("last_admin", detail))
+        }
+        Changed::Meanwhile => {
+            let detail =
+                "Somebody else gave the account another role meanwhile; nothing was done. Look at it and try again.";
+            Err(ApiError::conflict("changed_meanwhile", detail))
         }
         Changed::Disabled => Err(ApiError::conflict("user_disabled", "The account is disabled; enable it first.")),
     }

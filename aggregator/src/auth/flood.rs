@@ -1,5 +1,6 @@
-//! How much of the audit log strangers can fill. The log is kept for ever, and anybody can fail to log in: so only as many refusals
-//! are entries of their own, and the next entry says how many were not.
+//! How much of the audit log can be filled with refusals. The log is kept for ever, and anybody can fail to log in: so only as many
+//! refusals are entries of their own, and the next entry says how many were not. Strangers and those who are known are counted
+//! apart: who floods the log from outside does not hide what an account tried.
 
 use everypath_protocol::time::{MonoTime, Span};
 use std::collections::BTreeMap;

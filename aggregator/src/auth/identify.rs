@@ -33,6 +33,15 @@ impl Listener {
     }
 }
 
+/// Whether a session or a token is used.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Use {
+    /// It is, and that is kept.
+    Noted,
+    /// It is looked whether it is still good.
+    LookedAt,
+}
+
 /// Stands before a handler: finds out who asks, and turns away whom the route's guard does not let through.
 pub async fn guard(guard: Guard, app: Shared, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -47,6 +56,7 @@ pub async fn guard(guard: Guard, app: Shared, request: Request, next: Next) -> R
                     return error.into_response();
                 }
             },
+            Ok(None) if bearer(&parts.headers).is_some() => return ApiError::wrong_token().into_response(),
             Ok(None) => return ApiError::not_signed_in().into_response(),
             Err(error) => return ApiError::from(error).into_response(),
         },
@@ -102,9 +112,21 @@ impl<S: Sync> FromRequestParts<S> for Actor {
 /// # Errors
 /// [`StoreError`].
 pub async fn whoami(app: &App, headers: &HeaderMap, listener: Listener) -> Result<Option<Actor>, StoreError> {
+    who(app, headers, listener, Use::Noted).await
+}
+
+/// The same for somebody who is still there and does nothing: what is only looked at is not in use, and ends when its time is over.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn still(app: &App, headers: &HeaderMap, listener: Listener) -> Result<Option<Actor>, StoreError> {
+    who(app, headers, listener, Use::LookedAt).await
+}
+
+async fn who(app: &App, headers: &HeaderMap, listener: Listener, of: Use) -> Result<Option<Actor>, StoreError> {
     match (bearer(headers), session_secret(headers, listener)) {
-        (Some(secret), _) => token::by_api_token(app, secret).await,
-        (None, Some(secret)) => session::by_session(app, secret).await,
+        (Some(secret), _) => token::by_api_token(app, secret, of).await,
+        (None, Some(secret)) => session::by_session(app, secret, of).await,
         (None, None) => Ok(None),
     }
 }

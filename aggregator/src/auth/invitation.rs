@@ -59,7 +59,7 @@ pub async fn ensure_admin(
         Some(password) => {
             password::check(FIRST_USER, &password)
                 .map_err(|why| anyhow::anyhow!("EVERYPATH_ADMIN_PASSWORD cannot be used: {why}"))?;
-            user.password = Some(app.passwords.hash(password).await?);
+            user.password = Some(app.passwords.hash(password, None).await?);
             (None, None)
         }
         None => {

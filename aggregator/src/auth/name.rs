@@ -1,5 +1,8 @@
 //! What accounts and API tokens may be called.
 
+/// Behind a name that cannot be one.
+pub const NAME_RULE: &str = "must be 1 to 64 letters, digits, '-', '_', '.', '@' or '+'";
+
 /// Whether an account or an API token may have this name: one that is easily typed, stands in a path, and is in no log what it is
 /// not.
 pub fn is_valid_name(name: &str) -> bool {

@@ -1,11 +1,10 @@
 //! Argon2id (RFC 9106), at most two at once: each takes 19 MiB and a core, and logins must not starve the rest.
 
+use super::queue::{Crowded, Queue};
 use argon2::Argon2;
 use argon2::password_hash::phc::PasswordHash;
 use argon2::password_hash::{PasswordHasher as _, PasswordVerifier as _};
 use prometheus::IntCounter;
-use std::sync::Arc;
-use tokio::sync::Semaphore;
 
 /// Checks at the same time; further ones wait.
 const AT_ONCE_MAX: usize = 2;
@@ -21,78 +20,65 @@ const CHARACTERS_MIN: usize = 10;
 /// Whether somebody named `name` may choose this password.
 ///
 /// # Errors
-/// What is wrong with it, as a sentence.
+/// What is wrong with it, to be read behind its name.
 pub fn check(name: &str, password: &str) -> Result<(), String> {
     if password.chars().count() < CHARACTERS_MIN {
-        return Err(format!(
-            "The password must have at least {CHARACTERS_MIN} characters; a few words are easy to remember."
-        ));
+        return Err(format!("must have at least {CHARACTERS_MIN} characters; a few words are easy to remember"));
     }
     if password.len() > BYTES_MAX {
-        return Err(format!("The password must have at most {BYTES_MAX} bytes."));
+        return Err(format!("must have at most {BYTES_MAX} bytes"));
     }
     if password.to_lowercase() == name.to_lowercase() {
-        return Err("The password must not be the name of the account.".to_owned());
+        return Err("must not be the name of the account".to_owned());
     }
     Ok(())
 }
 
-/// Too many passwords wait to be checked; nothing was done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("too many passwords wait to be checked; try again in a moment")]
-pub struct Crowded;
-
 /// Hashes and checks passwords.
 #[derive(Debug)]
 pub struct Passwords {
-    /// Whoever works or waits.
-    places: Arc<Semaphore>,
-    /// Whoever works.
-    desks: Arc<Semaphore>,
+    queue: Queue,
     /// What is checked when there is no such account, so that the answer takes as long.
     decoy: String,
-    /// Counts whoever was sent away.
-    refused: IntCounter,
 }
 
 impl Passwords {
     /// Ready to check. Whoever is sent away is counted in `refused`.
     pub fn new(refused: IntCounter) -> Self {
-        let places = Arc::new(Semaphore::new(AT_ONCE_MAX + WAITING_MAX));
-        let desks = Arc::new(Semaphore::new(AT_ONCE_MAX));
-        Self { places, desks, decoy: hash_now(&crate::random::secret_text()), refused }
+        let queue = Queue::new(AT_ONCE_MAX, WAITING_MAX, refused);
+        Self { queue, decoy: hash_now(&crate::random::secret_text()) }
     }
 
-    /// The PHC string of a password.
+    /// The PHC string of a password. `source` is who asks, if that is not this program itself.
     ///
     /// # Errors
     /// [`Crowded`].
-    pub async fn hash(&self, password: String) -> Result<String, Crowded> {
-        self.limited(move || hash_now(&password)).await
+    pub async fn hash(&self, password: String, source: Option<&str>) -> Result<String, Crowded> {
+        self.limited(source, move || hash_now(&password)).await
     }
 
-    /// Whether `password` is the one that `stored` was made of. Without `stored` it is not, after the same time.
+    /// Whether `password`, which `source` sent, is the one that `stored` was made of. Without `stored` it is not, after the same time.
     ///
     /// # Errors
     /// [`Crowded`].
-    pub async fn verify(&self, password: String, stored: Option<String>) -> Result<bool, Crowded> {
+    pub async fn verify(&self, password: String, stored: Option<String>, source: &str) -> Result<bool, Crowded> {
         if password.len() > BYTES_MAX {
             return Ok(false);
         }
         let exists = stored.is_some();
         let stored = stored.unwrap_or_else(|| self.decoy.clone());
-        Ok(self.limited(move || verify_now(&password, &stored)).await? && exists)
+        Ok(self.limited(Some(source), move || verify_now(&password, &stored)).await? && exists)
     }
 
-    async fn limited<T: Send + 'static>(&self, work: impl FnOnce() -> T + Send + 'static) -> Result<T, Crowded> {
-        let place = self.places.clone().try_acquire_owned().map_err(|_| {
-            self.refused.inc();
-            Crowded
-        })?;
-        let desk = self.desks.clone().acquire_owned().await.expect("the semaphore is never closed");
+    async fn limited<T: Send + 'static>(
+        &self,
+        source: Option<&str>,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Crowded> {
+        let desk = self.queue.enter(source).await?;
         let done = tokio::task::spawn_blocking(move || {
             // Given back when the work is done, not when somebody stops waiting for it: closed connections would let in more.
-            let _held = (place, desk);
+            let _held = desk;
             work()
         });
         Ok(done.await.expect("hashing does not panic"))
@@ -112,6 +98,7 @@ fn verify_now(password: &str, stored: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
 
     fn passwords() -> Passwords {
         Passwords::new(IntCounter::new("refused", "for the test").expect("a valid name"))
@@ -128,9 +115,9 @@ mod tests {
     #[tokio::test]
     async fn a_password_is_known_by_its_hash_alone() {
         let passwords = passwords();
-        let stored = passwords.hash("correct horse".to_owned()).await.expect("nobody else is here");
+        let stored = passwords.hash("correct horse".to_owned(), None).await.expect("nobody else is here");
         assert!(stored.starts_with("$argon2id$"));
-        let verify = async |password: &str, stored| passwords.verify(password.to_owned(), stored).await;
+        let verify = async |password: &str, stored| passwords.verify(password.to_owned(), stored, "a").await;
         assert_eq!(verify("correct horse", Some(stored.clone())).await, Ok(true));
         assert_eq!(verify("battery staple", Some(stored.clone())).await, Ok(false));
         assert_eq!(verify(&"x".repeat(BYTES_MAX + 1), Some(stored)).await, Ok(false));
@@ -145,21 +132,19 @@ mod tests {
         let wait = Arc::new(std::sync::Mutex::new(wait));
         let hold = || {
             let wait = wait.clone();
-            passwords.limited(move || wait.lock().is_ok_and(|wait| wait.recv().is_ok()))
+            passwords.limited(None, move || wait.lock().is_ok_and(|wait| wait.recv().is_ok()))
         };
         let mut crowd: Vec<_> = (0..AT_ONCE_MAX + WAITING_MAX).map(|_| Box::pin(hold())).collect();
         for one in &mut crowd {
             assert!(futures::poll!(one).is_pending());
         }
-        assert_eq!(passwords.hash("x".to_owned()).await, Err(Crowded));
-        assert_eq!(passwords.refused.get(), 1);
+        assert_eq!(passwords.hash("x".to_owned(), None).await, Err(Crowded::All));
         // Who waits and goes away makes room; who works does not, until the work is done.
         drop(crowd);
-        assert_eq!(passwords.places.available_permits(), WAITING_MAX);
-        assert_eq!(passwords.desks.available_permits(), 0);
+        assert_eq!(passwords.queue.free_in_tests(), (WAITING_MAX, 0));
         for _ in 0..AT_ONCE_MAX {
             go.send(()).expect("somebody waits");
         }
-        assert!(passwords.hash("x".to_owned()).await.is_ok());
+        assert!(passwords.hash("x".to_owned(), None).await.is_ok());
     }
 }

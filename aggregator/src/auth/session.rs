@@ -1,6 +1,7 @@
 //! Sessions of people: secrets in a cookie, and when they end. Only their SHA-256 is kept.
 
 use super::Listener;
+use super::identify::Use;
 use crate::app::App;
 use crate::guard::{Actor, Role};
 use crate::random;
@@ -53,13 +54,13 @@ pub fn cookie(secret: Option<&str>, listener: Listener) -> String {
 }
 
 /// Who holds the secret of a session, if it has not ended.
-pub(super) async fn by_session(app: &App, secret: &str) -> Result<Option<Actor>, StoreError> {
+pub(super) async fn by_session(app: &App, secret: &str, of: Use) -> Result<Option<Actor>, StoreError> {
     let Some(session) = app.store.session(hash(secret)).await? else { return Ok(None) };
     let now = app.now();
     if now.since(session.seen_at) > IDLE_MAX || now.since(session.created_at) > LIFE_MAX {
         return Ok(None);
     }
-    if now.since(session.seen_at) > TOUCH_EVERY {
+    if of == Use::Noted && now.since(session.seen_at) > TOUCH_EVERY {
         app.store.touch_session(session.hash, now).await?;
     }
     Ok(Some(Actor::User { name: session.user, role: session.role }))

@@ -1,12 +1,14 @@
-//! Tokens for programs.
+//! Tokens for programs. Each belongs to the account of whoever made it, and goes with that, or to the host, if it was made on the
+//! command line. No token makes another, so there is nobody else to ask.
 
+use super::identify::Use;
 use super::session::hash;
 use crate::app::App;
 use crate::audit_log::Event;
 use crate::guard::{Actor, Role};
 use crate::random;
 use crate::scope::Scopes;
-use crate::store::{ApiToken, Store, StoreError};
+use crate::store::{ApiToken, Kept, Maker, Owner, Store, StoreError};
 use everypath_protocol::time::{Span, UnixTime};
 use serde_json::json;
 
@@ -26,12 +28,12 @@ pub struct Wish {
     pub scopes: Scopes,
     /// When it ends, if it does.
     pub expires_at: Option<UnixTime>,
-    /// Who makes it; empty on the command line.
-    pub made_by: String,
+    /// Who makes it.
+    pub by: Maker,
 }
 
-/// Makes an API token and returns its secret; nothing if there is one of that name that is not to be replaced. What the token
-/// may do is added to `event`.
+/// Makes an API token and returns its secret, or why there is none; one of that name stays, unless it is to be replaced. What the
+/// token may do is added to `event`.
 ///
 /// # Errors
 /// [`StoreError`].
@@ -40,7 +42,7 @@ pub async fn create_api_token(
     wish: Wish,
     replace: bool,
     event: Event,
-) -> Result<Option<String>, StoreError> {
+) -> Result<Result<String, Kept>, StoreError> {
     let secret = format!("{PREFIX}{}", random::secret_text());
     let detail = json!({
         "role": wish.role.name(), "scopes": wish.scopes.names(), "expires_at": wish.expires_at.map(crate::clock::rfc3339),
@@ -51,26 +53,26 @@ pub async fn create_api_token(
         role: wish.role,
         scopes: wish.scopes,
         created_at: event.at,
-        created_by: wish.made_by,
+        created_by: String::new(),
+        owner: Owner::Host,
         expires_at: wish.expires_at,
         last_used_at: None,
     };
-    let made = store.create_api_token(token, replace, event.detail(&detail)).await?;
-    Ok(made.then_some(secret))
+    let kept = store.create_api_token(token, wish.by, replace, event.detail(&detail)).await?;
+    Ok(if kept == Kept::Done { Ok(secret) } else { Err(kept) })
 }
 
 /// Who holds an API token, if it has not ended.
-pub(super) async fn by_api_token(app: &App, secret: &str) -> Result<Option<Actor>, StoreError> {
+pub(super) async fn by_api_token(app: &App, secret: &str, of: Use) -> Result<Option<Actor>, StoreError> {
     if !secret.starts_with(PREFIX) {
         return Ok(None);
     }
     let Some(token) = app.store.api_token(hash(secret)).await? else { return Ok(None) };
     let now = app.now();
-    if token.expires_at.is_some_and(|end| end <= now) {
-        return Ok(None);
-    }
-    if token.last_used_at.is_none_or(|used| now.since(used) > TOUCH_EVERY) {
+    // First, for a token that opens nothing is not in use.
+    let Some(role) = token.role_at(now) else { return Ok(None) };
+    if of == Use::Noted && token.last_used_at.is_none_or(|used| now.since(used) > TOUCH_EVERY) {
         app.store.touch_api_token(token.hash, now).await?;
     }
-    Ok(Some(Actor::Token { name: token.name, role: token.role, scopes: token.scopes }))
+    Ok(Some(Actor::Token { name: token.name, role, scopes: token.scopes }))
 }

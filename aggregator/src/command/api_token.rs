@@ -7,7 +7,7 @@ use aggregator::clock::{self, Clock};
 use aggregator::guard::Role;
 use aggregator::place::{self, Place};
 use aggregator::scope::{Scope, Scopes};
-use anyhow::Context as _;
+use aggregator::store::{API_TOKENS_MAX, Kept, Maker, Owner};
 use clap::Subcommand;
 use std::time::Duration;
 
@@ -21,7 +21,7 @@ pub(crate) enum ApiToken {
         #[arg(long)]
         name: String,
         /// What it may do: viewer, operator or admin.
-        #[arg(long, default_value = "admin", value_parser = super::role)]
+        #[arg(long, default_value = "viewer", value_parser = super::role)]
         role: Role,
         /// Of that only this: read, operate, config, people, join; may be given several times. Without it: all.
         #[arg(long, value_parser = scope)]
@@ -51,16 +51,20 @@ pub(crate) async fn run(command: ApiToken) -> anyhow::Result<String> {
     match command {
         ApiToken::Create { place, name, role, scope, expires } => {
             let store = place::open(&place.read()?, false).await?;
-            anyhow::ensure!(
-                auth::is_valid_name(&name),
-                "--name: `{name}` must be 1 to 64 letters, digits, '-', '_', '.', '@' or '+'"
-            );
+            anyhow::ensure!(auth::is_valid_name(&name), "--name: `{name}` {}", auth::NAME_RULE);
             let expires_at = expires.map(|life| now.plus(clock::span(life)));
             let event = Event::by_host("api_token.create", &name, now);
-            let wish = TokenWish { name, role, scopes: Scopes::new(scope), expires_at, made_by: String::new() };
+            let wish = TokenWish { name: name.clone(), role, scopes: Scopes::new(scope), expires_at, by: Maker::Host };
             let secret = auth::create_api_token(&store, wish, true, event).await?;
             store.close().await;
-            Ok(format!("{}\n", secret.context("the token was not kept; this is a bug")?))
+            match secret {
+                Ok(secret) => Ok(format!("{secret}\n")),
+                Err(Kept::TooMany) => anyhow::bail!(
+                    "there are {API_TOKENS_MAX} other API tokens, which is all there may be; nothing was done. `aggregator api-token \
+                     list` shows them, and `aggregator api-token revoke` deletes those that nothing uses"
+                ),
+                Err(kept) => anyhow::bail!("the token `{name}` was not kept: {kept:?}; this is a bug"),
+            }
         }
         ApiToken::List { place } => {
             let store = place::open(&place.read()?, false).await?;
@@ -69,6 +73,7 @@ pub(crate) async fn run(command: ApiToken) -> anyhow::Result<String> {
             let rows = tokens.into_iter().map(|token| {
                 let scopes = token.scopes.names().join(" ");
                 let ends = match token.expires_at {
+                    _ if token.owner == Owner::Gone => "opens nothing: its maker is disabled or unknown".to_owned(),
                     Some(end) if end <= now => format!("{}, ended", shown_time(Some(end))),
                     end => shown_time(end),
                 };

@@ -5,6 +5,7 @@ use aggregator::clock::{Clock, rfc3339, span, time_of};
 use aggregator::place::{self, Place};
 use aggregator::store::Store;
 use clap::Args;
+use everypath_config::printable_line;
 use everypath_protocol::id::hex;
 use everypath_protocol::time::{Span, UnixTime};
 use std::fmt::Write as _;
@@ -98,7 +99,7 @@ fn line(entry: &Entry) -> String {
     ];
     let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     // Whatever was sent is printed as text: an escape sequence would be one to a terminal.
-    line.chars().flat_map(|one| if one.is_control() { one.escape_debug().collect() } else { vec![one] }).collect()
+    printable_line(&line).into_owned()
 }
 
 async fn verify(store: &Store, known: Option<&Known>) -> anyhow::Result<(String, ExitCode)> {

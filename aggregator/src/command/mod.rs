@@ -2,7 +2,11 @@
 
 pub(crate) mod api_token;
 pub(crate) mod audit_log;
+pub(crate) mod config;
 pub(crate) mod database;
+pub(crate) mod healthy;
+mod remote;
+pub(crate) mod update;
 pub(crate) mod user;
 
 use aggregator::clock::rfc3339;

@@ -4,8 +4,8 @@
 use super::{shown_time, table};
 use aggregator::addresses::Bound;
 use aggregator::audit_log::Event;
-use aggregator::auth;
-use aggregator::clock::Clock;
+use aggregator::auth::{self, Invited};
+use aggregator::clock::{self, Clock};
 use aggregator::guard::Role;
 use aggregator::place::{self, Place};
 use aggregator::store::{Changed, Store, UserChange, UserRow};
@@ -30,7 +30,8 @@ pub(crate) enum User {
         #[arg(long, value_parser = super::role)]
         role: Option<Role>,
     },
-    /// Let nobody in with an account: its sessions, live pages and links end. API tokens that its owner made stay.
+    /// Let nobody in with an account: its sessions, live pages and links end. API tokens that its owner made open nothing
+    /// meanwhile.
     Disable {
         #[command(flatten)]
         account: Account,
@@ -119,12 +120,9 @@ async fn invite(account: &Account, role: Option<Role>, now: UnixTime) -> anyhow:
             "the account `{name}` exists and has the role {}; leave --role out, or change it by `aggregator user role`",
             user.role.name()
         ),
-        (Some(_), _) => store.invite(name, kept, Event::by_host("user.invite", name, now)).await?,
+        (Some(_), _) => store.invite(name, None, kept, Event::by_host("user.invite", name, now)).await?,
         (None, Some(role)) => {
-            anyhow::ensure!(
-                auth::is_valid_name(name),
-                "`{name}` cannot be a name: it must be 1 to 64 letters, digits, '-', '_', '.', '@' or '+'"
-            );
+            anyhow::ensure!(auth::is_valid_name(name), "`{name}` cannot be a name: it {}", auth::NAME_RULE);
             let event = Event::by_host("user.create", name, now).detail(&json!({"role": role.name()}));
             let made = store.create_user(UserRow::new(name.clone(), role, now), kept, event).await?;
             anyhow::ensure!(made, "somebody made the account `{name}` at the same moment; ask again");
@@ -134,16 +132,28 @@ async fn invite(account: &Account, role: Option<Role>, now: UnixTime) -> anyhow:
     };
     require(changed, name, &store).await?;
     store.close().await;
-    // Where the page is on this host, if it ever ran here.
-    let page = Bound::read(&config.data_dir).map_or_else(String::new, |bound| format!("http://{}", bound.http));
-    Ok(format!("{page}{}\n", given.path()))
+    Ok(shown(Bound::read(&config.data_dir).as_ref(), &config.advertise, &given))
+}
+
+/// The link, for its owner elsewhere and on this host, if the aggregator ever ran here.
+fn shown(bound: Option<&Bound>, advertise: &[String], given: &Invited) -> String {
+    let until = clock::rfc3339(UnixTime(given.expires_at.0 - given.expires_at.0.rem_euclid(1_000_000)));
+    let said = format!("(choose a password there, until {until})");
+    let Some(bound) = bound else {
+        let elsewhere = advertise.first().map_or("", |url| url.trim_end_matches('/'));
+        return format!("{elsewhere}{}\n{said}\n", given.path());
+    };
+    let elsewhere = bound.advertised(advertise, None).into_iter().next();
+    let elsewhere =
+        elsewhere.map_or_else(String::new, |at| format!("{}{}\n", at.url.trim_end_matches('/'), given.path()));
+    format!("{elsewhere}http://{}{} on this host\n{said}\n", bound.http, given.path())
 }
 
 async fn change(account: &Account, change: UserChange, now: UnixTime) -> anyhow::Result<()> {
     let store = place::open(&account.place.read()?, false).await?;
     let detail = json!({"role": change.role.map(Role::name), "disabled": change.disabled});
     let event = Event::by_host("user.change", &account.name, now).detail(&detail);
-    let changed = store.change_user(&account.name, change, event).await?;
+    let changed = store.change_user(&account.name, None, change, event).await?;
     require(changed, &account.name, &store).await?;
     store.close().await;
     Ok(())
@@ -155,11 +165,19 @@ async fn require(changed: Changed, name: &str, store: &Store) -> anyhow::Result<
         Changed::Unknown => {
             let users = store.users(UnixTime(0)).await?;
             let names: Vec<_> = users.into_iter().map(|user| user.name).collect();
+            let names = names.join(", ");
+            // Nothing is advised that would be refused, or that a shell would read as something else.
+            if !auth::is_valid_name(name) {
+                bail!(
+                    "there is no account `{name}`, and there cannot be one: a name {}. There are: {names}",
+                    auth::NAME_RULE
+                )
+            }
             bail!(
-                "there is no account `{name}`; there are: {}. `aggregator user invite {name} --role viewer` makes one",
-                names.join(", ")
+                "there is no account `{name}`; there are: {names}. `aggregator user invite {name} --role viewer` makes one"
             )
         }
+        Changed::Meanwhile => bail!("somebody else gave `{name}` another role meanwhile; nothing was done, try again"),
         Changed::LastAdmin => bail!(
             "the account `{name}` is the last one that may do everything; nothing was done. Make another account an \
              administrator first: `aggregator user invite NAME --role admin`, and choose its password"

@@ -63,6 +63,8 @@ pub enum Changed {
     LastAdmin,
     /// The account is disabled; nothing was done.
     Disabled,
+    /// It has another role than it was looked at with; nothing was done.
+    Meanwhile,
 }
 
 /// A session.
@@ -93,12 +95,61 @@ pub struct ApiToken {
     pub scopes: Scopes,
     /// When it was made.
     pub created_at: UnixTime,
-    /// Who made it; empty on the command line.
+    /// Who made it, by the name of that time; empty on the command line. Not used when a token is made.
     pub created_by: String,
+    /// Whose it is now. Not used when a token is made.
+    pub owner: Owner,
     /// When it ends, if it does.
     pub expires_at: Option<UnixTime>,
     /// When it was last used, to a minute or so.
     pub last_used_at: Option<UnixTime>,
+}
+
+impl ApiToken {
+    /// What it may do at `now`, if anything: no more than its owner.
+    pub fn role_at(&self, now: UnixTime) -> Option<Role> {
+        if self.expires_at.is_some_and(|end| end <= now) {
+            return None;
+        }
+        match self.owner {
+            Owner::Host => Some(self.role),
+            Owner::Person(role) => Some(self.role.min(role)),
+            Owner::Gone => None,
+        }
+    }
+}
+
+/// Whose an API token is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Owner {
+    /// Nobody's but the host's: it was made on the command line.
+    Host,
+    /// Of an account that has this role now.
+    Person(Role),
+    /// Of an account that is disabled, or that is not known: a name alone is nobody, for somebody else may have it by now.
+    Gone,
+}
+
+/// Who makes an API token.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Maker {
+    /// The command line.
+    Host,
+    /// Whoever has the session with this hash, at the moment at which the token is kept.
+    Session([u8; 32]),
+}
+
+/// What became of an API token that was to be kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Kept {
+    /// It is kept.
+    Done,
+    /// There is one of this name, which is not to be replaced; nothing was done.
+    NameTaken,
+    /// There are as many as there may be; nothing was done.
+    TooMany,
+    /// The session of whoever makes it has ended; nothing was done.
+    SessionOver,
 }
 
 /// How many attempts to log in there may be.
@@ -131,6 +182,8 @@ pub struct Sweep {
 
 /// Sessions of one account; who begins another ends the one that was used least recently.
 pub(super) const SESSIONS_MAX: u32 = 100;
+/// API tokens in all; those that have ended count until somebody deletes them.
+pub const API_TOKENS_MAX: u32 = 1_024;
 /// Invitations to the first account: each process that starts makes one, and one that starts over and over must not fill the
 /// table.
 pub(super) const INVITATIONS_MAX: u32 = 16;
@@ -150,6 +203,15 @@ pub(super) fn password(column: String) -> Option<String> {
 
 pub(super) fn role(column: &str) -> Result<Role, StoreError> {
     Role::from_name(column).ok_or(StoreError::Damaged("a role"))
+}
+
+/// `role`: of the account that the token belongs to, if that is there and enabled.
+pub(super) fn owner(created_by: &str, account: Option<i64>, role: Option<String>) -> Result<Owner, StoreError> {
+    match (account, role) {
+        (None, _) if created_by.is_empty() => Ok(Owner::Host),
+        (Some(_), Some(word)) => self::role(&word).map(Owner::Person),
+        (_, _) => Ok(Owner::Gone),
+    }
 }
 
 pub(super) fn scopes(column: &str) -> Result<Scopes, StoreError> {

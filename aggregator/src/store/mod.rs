@@ -14,18 +14,26 @@ macro_rules! each {
 }
 
 mod account;
+pub mod alerts;
+mod configs;
 mod error;
 mod log;
 mod people;
 mod postgres;
 mod sqlite;
 mod squeeze;
+mod system;
 mod types;
 
-pub use account::{ApiToken, Changed, Invitation, LoginLimits, SessionRow, Sweep, UserChange, UserRow};
+pub use account::{
+    API_TOKENS_MAX, ApiToken, Changed, Invitation, Kept, LoginLimits, Maker, Owner, SessionRow, Sweep, UserChange,
+    UserRow,
+};
+pub use configs::{CONFIGS_MAX, ConfigInfo, ConfigRow, ConfigTold};
 pub use error::{IngestError, SeriesError, StoreError, UNKNOWN_TARGETS_MAX};
 pub use postgres::{PgOptions, PgStore};
 pub use sqlite::SqliteStore;
+pub use system::{JOIN_TOKENS_MAX, JoinTokenInfo, LiveReplica, ReplicaRow};
 pub use types::{
     AgentRow, Batch, Description, Ingested, JoinTokenRow, JournalEntry, Keep, LatestRow, Lease, Maintained,
     MatrixState, Redeemed, Redemption, ReplicaId, ReportRows, RolledUp, SampleRow, SeriesQuery, SeriesRows, StreamRows,
@@ -101,10 +109,9 @@ impl Store {
     pub async fn open_existing(data_dir: &Path) -> anyhow::Result<Self> {
         use anyhow::Context as _;
         let folder = data_dir.display();
-        anyhow::ensure!(
-            SqliteStore::exists_in(data_dir),
-            "there is no database of an aggregator in {folder}; has `aggregator serve` run there?"
-        );
+        let exists = SqliteStore::exists_in(data_dir)
+            .with_context(|| format!("while looking into {folder}; ask as the user that `aggregator serve` runs as"))?;
+        anyhow::ensure!(exists, "there is no database of an aggregator in {folder}; has `aggregator serve` run there?");
         let opening = || format!("while opening the database in {folder}");
         // A program that is newer than the running one must not change the schema under it.
         let is_current = SqliteStore::is_current(data_dir).await.with_context(opening)?;

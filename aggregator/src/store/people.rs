@@ -1,7 +1,10 @@
 //! Accounts, sessions and tokens. Whatever changes something takes the entry of the log that says so, and both happen or neither.
 
-use super::{ApiToken, Changed, Invitation, LoginLimits, SessionRow, Store, StoreError, Sweep, UserChange, UserRow};
+use super::{
+    ApiToken, Changed, Invitation, Kept, LoginLimits, Maker, SessionRow, Store, StoreError, Sweep, UserChange, UserRow,
+};
 use crate::audit_log::Event;
+use crate::guard::Role;
 use everypath_protocol::time::{Span, UnixTime};
 
 impl Store {
@@ -51,28 +54,41 @@ impl Store {
         each!(self, store => store.users(now).await)
     }
 
-    /// Changes an account and ends its sessions.
+    /// Changes an account and ends its sessions, if its role is still `was`, where that is given: whoever changes it may change that role.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn change_user(&self, name: &str, change: UserChange, event: Event) -> Result<Changed, StoreError> {
-        each!(self, store => store.change_user(name, Some(change), event).await)
+    pub async fn change_user(
+        &self,
+        name: &str,
+        was: Option<Role>,
+        change: UserChange,
+        event: Event,
+    ) -> Result<Changed, StoreError> {
+        each!(self, store => store.change_user(name, was, Some(change), event).await)
     }
 
-    /// Deletes an account with its sessions and invitations.
+    /// Deletes an account with its sessions, invitations and API tokens, each of which has an entry of its own, if its role is still `was`, where that is given.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn delete_user(&self, name: &str, event: Event) -> Result<Changed, StoreError> {
-        each!(self, store => store.change_user(name, None, event).await)
+    pub async fn delete_user(&self, name: &str, was: Option<Role>, event: Event) -> Result<Changed, StoreError> {
+        each!(self, store => store.change_user(name, was, None, event).await)
     }
 
-    /// Lets whoever has the secret choose a password for an account; an invitation from before is no longer one.
+    /// Lets whoever has the secret choose a password for an account; an invitation from before is no longer one. Its
+    /// role must still be `was`, where that is given.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn invite(&self, name: &str, invitation: Invitation, event: Event) -> Result<Changed, StoreError> {
-        each!(self, store => store.invite(name, invitation, event).await)
+    pub async fn invite(
+        &self,
+        name: &str,
+        was: Option<Role>,
+        invitation: Invitation,
+        event: Event,
+    ) -> Result<Changed, StoreError> {
+        each!(self, store => store.invite(name, was, invitation, event).await)
     }
 
     /// Who is invited, if the invitation and the account are good at `now`.
@@ -176,12 +192,18 @@ impl Store {
         each!(self, store => store.sweep_people(before).await)
     }
 
-    /// Keeps an API token. Returns whether it did: one of the same name stays, unless it is to be replaced.
+    /// Keeps an API token that `by` makes and owns from then on. One of the same name stays, unless it is to be replaced.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn create_api_token(&self, token: ApiToken, replace: bool, event: Event) -> Result<bool, StoreError> {
-        each!(self, store => store.create_api_token(token, replace, event).await)
+    pub async fn create_api_token(
+        &self,
+        token: ApiToken,
+        by: Maker,
+        replace: bool,
+        event: Event,
+    ) -> Result<Kept, StoreError> {
+        each!(self, store => store.create_api_token(token, by, replace, event).await)
     }
 
     /// An API token by its hash, ended or not.

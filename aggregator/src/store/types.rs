@@ -210,6 +210,8 @@ pub struct JoinTokenRow {
     pub uses: u32,
     /// When it was made.
     pub created_at: UnixTime,
+    /// Name of the account or token that made it; empty for the command line.
+    pub created_by: String,
     /// When it ends.
     pub expires_at: UnixTime,
 }

@@ -99,6 +99,22 @@ async fn a_session_that_is_not_used_ends_and_so_does_an_old_one() {
 }
 
 #[tokio::test]
+async fn a_page_that_is_left_open_keeps_no_session() {
+    let world = World::new().await;
+    let cookie = log_in(&world).await;
+    let headers =
+        axum::http::HeaderMap::from_iter([("cookie".parse().expect("a name"), cookie.parse().expect("valid"))]);
+    let still = async || auth::still(&world.app, &headers, Listener::Tls).await.expect("answered").is_some();
+    for _ in 0..12 {
+        world.clock.advance(Span::seconds(3_600));
+        assert!(still().await);
+    }
+    world.clock.advance(Span::seconds(1));
+    assert!(!still().await, "looking is no use");
+    assert_eq!(world.get("/api/v1/agents", &[("cookie", &cookie)]).await.status, 401);
+}
+
+#[tokio::test]
 async fn wrong_names_and_wrong_passwords_look_the_same_and_are_limited() {
     let world = World::new().await;
     auth::ensure_admin(&world.app, Some(PASSWORD.to_owned())).await.expect("stored");

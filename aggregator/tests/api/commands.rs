@@ -119,7 +119,14 @@ fn accounts_are_listed_invited_disabled_and_given_roles() {
     let said = refused(folder.path(), &["user", "invite", "ada"]);
     assert!(said.contains("there is no account `ada`; there are: admin") && said.contains("--role viewer"), "{said}");
     assert!(refused(folder.path(), &["user", "invite", "a b", "--role", "viewer"]).contains("cannot be a name"));
-    assert!(done(folder.path(), &["user", "invite", "ada", "--role", "operator"]).contains("/welcome#"));
+    // What was advised made no account called `a b`.
+    let said = refused(folder.path(), &["user", "invite", "a b"]);
+    assert!(said.contains("there cannot be one: a name must be 1 to 64") && !said.contains("--role viewer"), "{said}");
+    let made = done(folder.path(), &["user", "invite", "ada", "--role", "operator"]);
+    let lines: Vec<_> = made.lines().collect();
+    assert!(lines[0].starts_with("https://127.0.0.1:") && lines[0].contains("/welcome#"), "for elsewhere: {made}");
+    assert!(lines[1].starts_with("http://127.0.0.1:") && lines[1].ends_with(" on this host"), "{made}");
+    assert!(lines[2].starts_with("(choose a password there, until 20") && lines[2].ends_with("Z)"), "{made}");
     let said = refused(folder.path(), &["user", "invite", "ada", "--role", "admin"]);
     assert!(said.contains("has the role operator") && said.contains("aggregator user role"), "{said}");
     assert!(list().contains("ada    operator  invited until "), "{}", list());
@@ -201,4 +208,46 @@ async fn the_log_is_printed_and_a_change_of_it_is_found() {
     connection.close().await.expect("closed");
     let (status, said) = verify("");
     assert!(status == Some(1) && said.contains("BROKEN: entry 1 is not what was written"), "{said}");
+}
+
+/// An escape sequence in a name was one to the terminal of whoever looked at what a file would change.
+#[test]
+fn nothing_of_a_file_reaches_the_terminal_as_an_order() {
+    let folder = used();
+    let file = folder.path().join("mesh.yaml");
+    for text in
+        ["endpoints:\n  - {name: a, address: 192.0.2.1, observers: [\"site:b\\e[2J\"]}\n", "\"pro\\e[2Jbe\": 1\n"]
+    {
+        std::fs::write(&file, text).expect("written");
+        for command in [["config", "diff"], ["config", "apply"]] {
+            let arguments = [command.as_slice(), &[file.to_str().expect("text")]].concat();
+            let said = refused(folder.path(), &arguments);
+            assert!(!said.contains('\u{1b}') && said.contains("\\u{1b}[2J"), "{said:?}");
+        }
+    }
+}
+
+#[test]
+fn a_token_of_the_api_is_not_sent_in_clear() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut command = aggregator();
+    command.env("EVERYPATH_API_TOKEN", "epk_secret").args(["config", "export", "--url", "http://192.0.2.1:8080"]);
+    let output = command.current_dir(folder.path()).output().expect("started");
+    let said = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(output.status.code() == Some(2) && said.contains("it was not sent") && said.contains("--ca"), "{said}");
+    assert!(!said.contains("epk_secret"), "{said}");
+}
+
+#[test]
+fn what_is_in_force_is_shown_without_the_password() {
+    let mut command = aggregator();
+    command.env("EVERYPATH_AGGREGATOR_DATABASE__URL", "postgres://me:word@192.0.2.1/x").args(["config", "show"]);
+    let output = command.output().expect("started");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        said.contains("url = \"(hidden)\"  # EVERYPATH_AGGREGATOR_DATABASE__URL") && !said.contains("word"),
+        "{said}"
+    );
+    assert!(said.contains("# default"), "{said}");
 }

@@ -1,15 +1,16 @@
 //! Who gets through which door, and when it closes: limits behind proxies, live connections whose session ends.
 
-use crate::people::{admin, log_in, post, send};
+use crate::people::{admin, log_in, person, post, send};
 use crate::world::World;
 use aggregator::audit_log::Event;
 use aggregator::auth;
 use aggregator::clock::Clock;
 use aggregator::guard::Role;
-use axum::http::Method;
+use axum::body::Body;
+use axum::http::{Method, Request};
 use everypath_config::Sources;
 use futures::StreamExt as _;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -87,12 +88,32 @@ async fn closed(socket: &mut Socket, patience: Duration) -> Option<u16> {
     tokio::time::timeout(patience, close).await.ok().flatten()
 }
 
+/// Each of those who watch reads the database when somebody may do less than before.
+#[tokio::test]
+async fn a_cookie_that_is_no_session_wakes_nobody() {
+    let world = World::new().await;
+    let viewer = world.bearer_of("viewer", Role::Viewer, Default::default()).await;
+    let mut rights = world.app.rights.subscribe();
+    let log_out = async |cookie: &str| {
+        let request = Request::builder().method(Method::DELETE).uri("/api/v1/session").header("authorization", &viewer);
+        let request = request.header("cookie", cookie).body(Body::empty()).expect("valid");
+        world.send(request).await.status.as_u16()
+    };
+    assert_eq!(log_out("__Host-everypath_session=nonsense").await, 204);
+    assert!(!rights.has_changed().expect("the sender lives"));
+    let session = admin(&world).await;
+    rights.mark_unchanged();
+    assert_eq!(log_out(&session).await, 204);
+    assert!(rights.has_changed().expect("the sender lives"));
+}
+
 /// A closed session went on watching until the page was loaded again.
 #[tokio::test]
 async fn live_connections_end_with_what_let_them_in() {
     const AT_ONCE: Duration = Duration::from_secs(3);
     let world = World::new().await;
-    let (admin, password) = (admin(&world).await, world.app.passwords.hash(PASSWORD.to_owned()).await.expect("alone"));
+    let (admin, password) =
+        (admin(&world).await, world.app.passwords.hash(PASSWORD.to_owned(), None).await.expect("alone"));
     let (address, server) = world.serve().await;
     world.account("ada", Role::Viewer, &password).await;
     let session = async || world.cookie("ada", Role::Viewer, &password).await;
@@ -125,7 +146,7 @@ async fn live_connections_end_with_what_let_them_in() {
     world.account("eve", Role::Viewer, &password).await;
     let mut eve = watch(address, "cookie", &world.cookie("eve", Role::Viewer, &password).await).await;
     let event = Event::by_host("user.delete", "eve", world.app.now());
-    world.app.store.delete_user("eve", event).await.expect("deleted");
+    world.app.store.delete_user("eve", None, event).await.expect("deleted");
     assert_eq!(closed(&mut eve, Duration::from_secs(8)).await, Some(4_401), "deleted by somebody else");
     server.abort();
 }
@@ -219,4 +240,30 @@ async fn a_flood_of_refusals_is_counted_and_not_kept() {
     world.clock.advance(everypath_protocol::time::Span::seconds(60));
     send(&world, Method::GET, "/api/v1/users", &viewer, None).await;
     assert_eq!(denied().await[0]["detail"], json!({"left_out_before": 40}));
+}
+
+/// What one token opens must end with it, so there is none that it made.
+#[tokio::test]
+async fn only_people_make_tokens() {
+    let world = World::new().await;
+    admin(&world).await;
+    let full = world.bearer(Role::Admin).await;
+    let made = post(&world, "/api/v1/api-tokens", &full, json!({"name": "t", "role": "viewer"})).await;
+    assert_eq!(made.problem(), (403, "not_allowed".into()));
+    assert!(made.json()["detail"].as_str().expect("text").contains("An API token makes no other"), "{:?}", made.body);
+}
+
+/// "Last used" is how one finds the token that nothing needs any more.
+#[tokio::test]
+async fn a_token_that_opens_nothing_is_not_in_use() {
+    let world = World::new().await;
+    let root = admin(&world).await;
+    let eve = person(&world, &root, "eve", Role::Admin).await;
+    let made = post(&world, "/api/v1/api-tokens", &eve, json!({"name": "t", "role": "viewer"})).await.json();
+    let bearer = format!("Bearer {}", made["token"].as_str().expect("a token"));
+    let change = json!({"disabled": true});
+    assert_eq!(send(&world, Method::PATCH, "/api/v1/users/eve", &root, Some(change)).await.status, 200);
+    assert_eq!(send(&world, Method::GET, "/api/v1/agents", &bearer, None).await.status, 401);
+    let list = send(&world, Method::GET, "/api/v1/api-tokens", &root, None).await.json();
+    assert_eq!(list["tokens"][0]["last_used_at"], Value::Null);
 }

@@ -252,7 +252,7 @@ async fn a_process_that_ends_sends_agents_elsewhere() {
     let agent = world.agent(1);
     assert_eq!(world.get("/readyz", &[]).await.status.as_u16(), 200);
     world.app.draining.cancel();
-    assert_eq!(world.get("/readyz", &[]).await.status.as_u16(), 503);
+    assert_eq!(world.get("/readyz", &[]).await.problem(), (503, "shutting_down".into()));
     assert_eq!(world.get("/healthz", &[]).await.status.as_u16(), 200, "it is not broken");
     let answer = world.post_batch(codec::encode(&world.envelope(&agent, &blocks()))).await;
     assert_eq!(answer.problem(), (503, "shutting_down".into()));

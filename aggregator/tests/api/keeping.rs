@@ -28,7 +28,7 @@ async fn a_full_disk_is_said_and_forgotten() {
     for _ in 0..3 {
         let answer = world.post_batch(codec::encode(&world.envelope(&agent, &blocks))).await;
         assert_eq!(answer.problem(), (503, "busy".into()));
-        assert_eq!(world.get("/healthz", &[]).await.problem(), (503, "busy".into()));
+        assert_eq!(world.get("/healthz", &[]).await.problem(), (503, "database_failing".into()));
     }
     world.change("drop trigger full").await;
     assert_eq!(world.ingest(&agent, &blocks).await.acked, blocks[0].last());

@@ -6,9 +6,11 @@ use aggregator::auth::Listener;
 use aggregator::clock::Clock;
 use aggregator::guard::Role;
 use aggregator::jobs;
+use aggregator::seats::ACCOUNT_CLIENTS_MAX;
 use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::time::Span;
 use futures::StreamExt as _;
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 
@@ -86,6 +88,37 @@ async fn changes_are_pushed_over_a_real_websocket() {
     }
     world.ingest(&world.agent(3), &[block(1, 1, vec![window(world.agent(1).id(), T0, None)])]).await;
     while next().await[0] != 3 {}
+    server.abort();
+}
+
+#[tokio::test]
+async fn one_account_takes_not_all_places() {
+    let world = World::new().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("bound");
+    let server = tokio::spawn(axum::serve(listener, world.router(Listener::Loopback)).into_future());
+    let (viewer, admin) = (world.bearer(Role::Viewer).await, world.bearer(Role::Admin).await);
+    let connect = async |bearer: &str| {
+        let mut request = format!("ws://{address}/api/v1/live").into_client_request().expect("valid");
+        request.headers_mut().insert("authorization", bearer.parse().expect("valid"));
+        tokio_tungstenite::connect_async(request).await
+    };
+    let mut open = Vec::new();
+    for _ in 0..ACCOUNT_CLIENTS_MAX {
+        open.push(connect(&viewer).await.expect("a place").0);
+    }
+    let refused = connect(&viewer).await.expect_err("one too many");
+    assert!(refused.to_string().contains("429"), "{refused}");
+    let other = connect(&admin).await;
+    assert!(other.is_ok(), "others have places of their own");
+    drop(open.pop());
+    // The server sees the end of a connection a little later.
+    let again = async {
+        while connect(&viewer).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), again).await.expect("the place was given back");
     server.abort();
 }
 

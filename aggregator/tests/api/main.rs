@@ -5,11 +5,14 @@
 mod common;
 
 mod access;
+mod alerts;
 mod audit;
 mod commands;
+mod config;
 mod doors;
 mod ingest;
 mod join;
+mod judged;
 mod keeping;
 mod live;
 mod openapi;
@@ -18,5 +21,8 @@ mod people;
 mod program;
 mod reports;
 mod roles;
+mod schedules;
 mod series;
+mod sinks;
+mod system;
 mod world;

@@ -4,7 +4,6 @@ use crate::world::World;
 use crate::{people, roles};
 use aggregator::api::openapi;
 use aggregator::auth::Listener;
-use aggregator::guard::Role;
 use aggregator::router;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -96,13 +95,13 @@ fn every_body_in_json_has_an_example() {
 async fn the_examples_of_requests_are_taken() {
     let world = World::new().await;
     let document: Value = serde_json::from_str(&openapi::text()).expect("JSON");
-    let bearer = world.bearer(Role::Admin).await;
+    let admin = people::admin(&world).await;
     for (path, code) in [("/api/v1/users", 201), ("/api/v1/api-tokens", 201), ("/api/v1/join-tokens", 201)] {
         let schema =
             &operation(&document, "POST", path)["requestBody"]["content"]["application/json"]["schema"]["$ref"];
         let name = schema.as_str().and_then(|name| name.rsplit('/').next()).expect("a name");
         let example = document["components"]["schemas"][name]["example"].clone();
-        let answer = people::post(&world, path, &bearer, example).await;
+        let answer = people::post(&world, path, &admin, example).await;
         assert_eq!(answer.status.as_u16(), code, "{path}: {:?}", answer.body);
         let told =
             &operation(&document, "POST", path)["responses"]["201"]["content"]["application/json"]["schema"]["$ref"];

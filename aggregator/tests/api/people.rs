@@ -46,7 +46,7 @@ pub(crate) async fn admin(world: &World) -> String {
 }
 
 /// An account that was made through the API, with [`PASSWORD`], and its cookie.
-async fn person(world: &World, by: &str, name: &str, role: Role) -> String {
+pub(crate) async fn person(world: &World, by: &str, name: &str, role: Role) -> String {
     let made = post(world, "/api/v1/users", by, json!({"name": name, "role": role.name()})).await;
     assert_eq!(made.status, 201, "{:?}", made.body);
     cookie_of(&redeem(world, made.json()["secret"].as_str().expect("a secret"), PASSWORD).await)
@@ -269,6 +269,70 @@ async fn an_api_token_is_shown_once_and_ends() {
     }
 }
 
+/// A token opens no more than whoever made it may now.
+#[tokio::test]
+async fn a_token_is_worth_what_its_maker_is() {
+    let world = World::new().await;
+    let root = admin(&world).await;
+    let eve = person(&world, &root, "eve", Role::Admin).await;
+    let make = async |by: &str, name: &str| {
+        let body = json!({"name": name, "role": "admin"});
+        let made = post(&world, "/api/v1/api-tokens", by, body).await;
+        format!("Bearer {}", made.json()["token"].as_str().expect("a token"))
+    };
+    let of_eve = make(&eve, "of-eve").await;
+    let of_host = world.bearer(Role::Admin).await;
+    let may = async |bearer: &str| {
+        let status = async |path: &str| send(&world, Method::GET, path, bearer, None).await.status.as_u16();
+        (status("/api/v1/agents").await, status("/api/v1/users").await)
+    };
+    let change = async |body: Value| {
+        assert_eq!(send(&world, Method::PATCH, "/api/v1/users/eve", &root, Some(body)).await.status, 200);
+    };
+    for token in [&of_eve, &of_host] {
+        assert_eq!(may(token).await, (200, 200));
+    }
+    change(json!({"role": "viewer"})).await;
+    assert_eq!((may(&of_eve).await, may(&of_host).await), ((200, 403), (200, 200)));
+    change(json!({"role": "admin", "disabled": true})).await;
+    assert_eq!((may(&of_eve).await, may(&of_host).await), ((401, 401), (200, 200)));
+    let list = async || send(&world, Method::GET, "/api/v1/api-tokens", &of_host, None).await.json()["tokens"].clone();
+    let shown = list().await.as_array().expect("a list").iter().find(|token| token["name"] == "of-eve").cloned();
+    let shown = shown.expect("it is there");
+    assert_eq!(shown["expired"], true);
+    assert_eq!(shown["last_used_at"], "2026-11-23T00:00:00Z");
+    change(json!({"disabled": false})).await;
+    assert_eq!(may(&of_eve).await, (200, 200));
+    assert_eq!(send(&world, Method::DELETE, "/api/v1/users/eve", &root, None).await.status, 204);
+    assert_eq!(may(&of_eve).await, (401, 401));
+    let again = person(&world, &root, "eve", Role::Admin).await;
+    assert_eq!(may(&of_eve).await, (401, 401), "somebody else has the name now");
+    let names: Vec<_> = list().await.as_array().expect("a list").iter().map(|token| token["name"].clone()).collect();
+    assert!(!names.contains(&json!("of-eve")), "it went with the account: {names:?}");
+    assert_eq!(may(&make(&again, "of-eve").await).await, (200, 200));
+}
+
+#[tokio::test]
+async fn who_is_turned_away_is_told_what_is_missing() {
+    let world = World::new().await;
+    let scoped = world.bearer_of("narrow", Role::Operator, Scopes::new([Scope::Read])).await;
+    let said = async |bearer: &str| {
+        let answer = send(&world, Method::GET, "/api/v1/channels", bearer, None).await;
+        (answer.status.as_u16(), answer.json()["detail"].as_str().expect("a sentence").to_owned())
+    };
+    let (status, detail) = said(&scoped).await;
+    assert_eq!(status, 403);
+    for part in ["the role `operator`", "the scope `operate`", "the scopes: read"] {
+        assert!(detail.contains(part), "{part}: {detail}");
+    }
+    let (status, detail) = said("Bearer epk_wrong").await;
+    assert!(status == 401 && detail.starts_with("This API token is not known"), "{detail}");
+    let root = admin(&world).await;
+    let viewer = person(&world, &root, "vic", Role::Viewer).await;
+    let (_, detail) = said(&viewer).await;
+    assert!(detail.contains("needs the role `operator`, and your account has `viewer`"), "{detail}");
+}
+
 /// With the scope `people` alone a token could otherwise make an administrator, and with its link itself one without scopes.
 #[tokio::test]
 async fn a_token_with_scopes_does_not_make_itself_more() {
@@ -291,14 +355,23 @@ async fn a_token_with_scopes_does_not_make_itself_more() {
     let invite = send(&world, Method::POST, "/api/v1/users/admin/invitation", &limited, None).await;
     assert_eq!(invite.problem(), (403, "not_allowed".into()), "a link to an administrator's account is that account");
     assert_eq!(send(&world, Method::DELETE, "/api/v1/users/a", &limited, None).await.status, 403);
-    let token = async |scopes: Value| {
-        post(&world, "/api/v1/api-tokens", &limited, json!({"name": "t", "role": "admin", "scopes": scopes}))
-            .await
-            .status
-            .as_u16()
+}
+
+/// Whoever hung up while a password was checked once left no trace of having tried it.
+#[tokio::test]
+async fn what_was_begun_is_logged_although_nobody_waits_for_the_answer() {
+    use futures::FutureExt as _;
+    let world = World::new().await;
+    assert!(log_in(&world, "admin", "not the password").now_or_never().is_none(), "it takes a while");
+    let wrong = async || {
+        let logged = world.app.store.log_behind(0, 100).await.expect("readable");
+        logged.iter().filter(|entry| entry.action == "session.create").count()
     };
-    assert_eq!(
-        (token(json!([])).await, token(json!(["people", "config"])).await, token(json!(["people"])).await),
-        (403, 403, 201)
-    );
+    let found = async {
+        while wrong().await == 0 {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(30), found).await.expect("it is logged");
+    assert_eq!(wrong().await, 1);
 }

@@ -71,6 +71,12 @@ async fn it_serves_without_configuration_and_survives_being_killed() {
     let first = serve(&data_dir);
     assert_eq!(log_in(&first.http, PASSWORD).await, 200);
     assert_eq!(log_in(&first.http, "wrong").await, 401);
+    let healthy = run(&["healthy"], &data_dir);
+    assert_eq!(
+        (healthy.status.code(), healthy.stdout),
+        (Some(0), b"ready\n".to_vec()),
+        "by what it wrote of its ports"
+    );
     let made = run(&["token", "create", "--uses", "3", "--expires", "2h"], &data_dir);
     let token = String::from_utf8(made.stdout).expect("text");
     let token = JoinToken::from_text(&token).expect("a token alone, while the aggregator runs");
@@ -195,7 +201,7 @@ fn a_key_file_is_looked_at_before_the_database() {
     std::fs::write(&file, server).expect("written");
     for command in &commands {
         let (code, text) = said(command);
-        assert!(code == Some(2) && text.contains("`database.key_file` is not set"), "{text}");
+        assert!(code == Some(2) && text.contains("a.toml:5: `database.url` needs `database.key_file`"), "{text}");
     }
     // What reads needs no key.
     let (code, text) = said(&["status"]);

@@ -69,7 +69,7 @@ async fn a_period_that_cannot_be_says_why() {
         ("range=500d", "400 days at most"),
         ("from=2030-01-01T00:00:00Z&to=2031-01-01T00:00:00Z", "has not begun"),
         ("from=2026-01-02T00:00:00Z&to=2026-01-01T00:00:00Z", "`from` must be before `to`"),
-        ("from=2026-01-02T00:00:00Z&range=1d", "say the same thing"),
+        ("from=2026-01-02T00:00:00Z&range=1d", "says the same thing"),
         ("pairs=100001", "from 0 to 100000"),
         ("format=pdf", "format"),
         ("sites=a", "unknown field"),

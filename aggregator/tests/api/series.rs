@@ -141,9 +141,9 @@ async fn a_question_that_cannot_be_answered_says_why() {
         ("range=90d&step=60s", "a step of at least 778s"),
         ("range=3d&step=61s", "a range of more than 26 hours needs a step of whole minutes"),
         ("step=500ms", "the step must be whole seconds"),
-        ("range=banana", "`range` is not a length of time"),
-        ("from=yesterday", "`from` is not a time like"),
-        ("from=2026-11-22T00:00:00Z&range=1h", "`from` and `range` say the same thing"),
+        ("range=banana", "range: is not a length of time"),
+        ("from=yesterday", "from: is not a time like"),
+        ("from=2026-11-22T00:00:00Z&range=1h", "range: says the same thing as `from`"),
         ("from=2026-11-22T00:00:00Z&to=2026-11-21T00:00:00Z", "`from` must be before `to`"),
         ("ranges=1h", "unknown field `ranges`"),
     ] {
@@ -178,11 +178,7 @@ async fn how_long_things_are_kept_can_be_changed_by_an_admin_and_by_one_at_a_tim
     (wrong["samples_s"], wrong["hours_s"]) = (json!(1), json!(90_000));
     let answer = put(&wrong).await;
     assert_eq!(answer.problem(), (400, "invalid_retention".into()));
-    let detail = answer.json()["detail"].as_str().expect("a detail").to_owned();
-    assert!(
-        detail.contains("`samples_s` must be at least 3600") && detail.contains("at least as long as finer"),
-        "{detail}"
-    );
+    assert_eq!(answer.fault_paths(), ["samples_s", "hours_s"]);
     let part = put(&json!({"samples_s": 7_200})).await;
     assert_eq!(part.problem(), (400, "unreadable_json".into()));
     let detail = part.json()["detail"].as_str().expect("a detail").to_owned();

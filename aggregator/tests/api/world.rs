@@ -10,7 +10,7 @@ use aggregator::guard::Role;
 use aggregator::mesh::Mesh;
 use aggregator::router;
 use aggregator::scope::Scopes;
-use aggregator::store::{Store, UserRow};
+use aggregator::store::{Maker, Store, UserRow};
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode};
@@ -66,6 +66,19 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// Where the faults of a problem are, in their order.
+    pub(crate) fn fault_paths(&self) -> Vec<String> {
+        let json = self.json();
+        let faults = json["faults"].as_array().into_iter().flatten();
+        let path = |fault: &serde_json::Value| {
+            assert!(fault["message"].as_str().is_some_and(|message| !message.ends_with('.')), "{fault}");
+            fault["path"].as_str().expect("a path").to_owned()
+        };
+        faults.map(path).collect()
+    }
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
         let folder = Arc::new(tempfile::tempdir().expect("a folder"));
@@ -81,7 +94,9 @@ impl World {
     pub(crate) async fn with(folder: Arc<TempDir>, clock: Clock, sources: &Sources) -> Self {
         let mesh = Mesh::open_or_found(folder.path()).expect("founded");
         let store = Store::open_sqlite(folder.path()).await.expect("opened");
-        let config = Config::load(sources).expect("valid");
+        let mut sources = sources.clone();
+        sources.flag("data_dir", folder.path().to_str().expect("text"));
+        let config = Config::load(&sources).expect("valid");
         let app = App::start(config, clock.clone(), store, mesh).await.expect("started");
         let address = AggregatorAddress { url: "https://192.0.2.1:8443".into(), pin: Some([5; 32]) };
         app.addresses.get_or_init(|| vec![address]);
@@ -130,7 +145,7 @@ impl World {
     /// The same, for a token of this name that is limited to `scopes`.
     pub(crate) async fn bearer_of(&self, name: &str, role: Role, scopes: Scopes) -> String {
         let event = Event::by_host("api_token.create", name, self.app.now());
-        let wish = TokenWish { name: name.to_owned(), role, scopes, expires_at: None, made_by: String::new() };
+        let wish = TokenWish { name: name.to_owned(), role, scopes, expires_at: None, by: Maker::Host };
         let secret =
             auth::create_api_token(&self.app.store, wish, true, event).await.expect("stored").expect("replaced");
         format!("Bearer {secret}")

@@ -36,6 +36,7 @@ impl TestAgent {
             body_hash: sign::sha256(&[body]),
             boot: BOOT_UNKNOWN,
             sent: Now { mono: MonoTime(0), wall: sent_at },
+            config: 0,
         }
     }
 }

@@ -3,7 +3,9 @@
 use crate::common::{T0, TestAgent, block, window};
 use crate::rungs::Place;
 use crate::world::{TARGET, World, event, numbers};
-use aggregator::store::{AgentRow, IngestError, JoinTokenRow, LatestRow, Redeemed, Redemption, Store};
+use aggregator::store::{
+    AgentRow, IngestError, JoinTokenRow, LatestRow, Redeemed, Redemption, ReplicaId, ReplicaRow, Store,
+};
 use aggregator_core::admit::Refusal;
 use aggregator_core::matrix::SavedCell;
 use everypath_protocol::block::{Block, Content};
@@ -94,6 +96,7 @@ async fn a_token_is_spent_exactly_as_often_as_it_may(store: &Store, world: &Worl
         site: None,
         uses,
         created_at: T0,
+        created_by: "root".into(),
         expires_at,
     };
     let later = T0.plus(Span::seconds(60));
@@ -133,6 +136,39 @@ async fn a_token_is_spent_exactly_as_often_as_it_may(store: &Store, world: &Worl
     assert_eq!(redeem(4, 140, "free").await.expect("answered"), Redeemed::Joined, "a refusal spends nothing");
     assert_eq!(redeem(4, 141, "free-2").await.expect("answered"), Redeemed::Joined);
     assert_eq!(redeem(4, 142, "free-3").await.expect("answered"), Redeemed::UsedUp);
+    let listed = async || store.join_tokens().await.expect("readable");
+    let found = listed().await.into_iter().find(|found| found.id == TokenId([1; 8])).expect("it is listed");
+    assert_eq!((found.uses, found.uses_left, found.created_by.as_str()), (9, 0, "root"));
+    assert_eq!((found.site, found.created_at, found.expires_at), (None, T0, later));
+    store.create_join_token(token(5, 1, later), event("join_token.create")).await.expect("stored");
+    let entries = async || store.log_behind(0, 1_000).await.expect("readable").len();
+    let logged = entries().await;
+    let before = listed().await.len();
+    assert!(store.delete_join_token(TokenId([5; 8]), event("join_token.delete")).await.expect("answered"));
+    assert!(!store.delete_join_token(TokenId([5; 8]), event("join_token.delete")).await.expect("answered"));
+    assert_eq!((listed().await.len(), entries().await), (before - 1, logged + 1), "what was done is logged, once");
+    assert_eq!(redeem(5, 143, "free-4").await.expect("answered"), Redeemed::UnknownToken);
+}
+
+async fn replicas_are_listed_while_they_live(store: &Store, _: &World) {
+    const LIFE: Span = Span::seconds(30);
+    let row = |id, host: &str| ReplicaRow { id, host: host.into(), version: "1.2.3".into(), started_at: T0 };
+    let (one, two) = (ReplicaId(41), ReplicaId(-42));
+    store.note_replica(row(one, "a")).await.expect("kept");
+    store.note_replica(row(two, "b")).await.expect("kept");
+    store.note_replica(row(two, "b")).await.expect("kept again");
+    let lease = store.lease("contract", two, LIFE).await.expect("answered").expect("free");
+    let listed = async |life| {
+        let all = store.replicas("contract", life).await.expect("readable");
+        let ours = all.into_iter().filter(|replica| [one, two].contains(&replica.row.id));
+        ours.map(|replica| (replica.row.id, replica.row.host, replica.is_leader)).collect::<Vec<_>>()
+    };
+    assert_eq!(listed(LIFE).await, [(two, "b".to_owned(), true), (one, "a".to_owned(), false)]);
+    assert_eq!(listed(Span::ZERO).await, [], "nobody was heard of at this moment");
+    store.release(lease).await.expect("given back");
+    store.forget_replica(one).await.expect("forgotten");
+    assert_eq!(listed(LIFE).await, [(two, "b".to_owned(), false)]);
+    store.forget_replica(two).await.expect("forgotten");
 }
 
 async fn the_matrix_is_kept(store: &Store, world: &World) {
@@ -189,6 +225,7 @@ pub(crate) async fn contract(place: &Place) {
     many_at_once_are_all_stored(&store, &world).await;
     two_members_of_one_name_are_both_stored(&store, &world).await;
     a_token_is_spent_exactly_as_often_as_it_may(&store, &world).await;
+    replicas_are_listed_while_they_live(&store, &world).await;
     the_matrix_is_kept(&store, &world).await;
     a_member_record_is_kept(&store, &world).await;
     old_samples_go_and_their_numbers_are_remembered(&store, &world).await;

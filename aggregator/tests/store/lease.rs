@@ -9,8 +9,8 @@ use aggregator_core::series::Source;
 use everypath_protocol::time::{Span, UnixTime};
 use std::time::Duration;
 
-const ONE: ReplicaId = ReplicaId(-1);
-const TWO: ReplicaId = ReplicaId(i64::MAX);
+pub(crate) const ONE: ReplicaId = ReplicaId(-1);
+pub(crate) const TWO: ReplicaId = ReplicaId(i64::MAX);
 
 pub(crate) async fn a_lease_is_held_by_one(place: &Place) {
     let store = place.open().await;

@@ -1,12 +1,14 @@
 //! The log of who did what.
 
+use crate::alerts::{channel, incident};
 use crate::common::T0;
 use crate::rungs::Place;
-use crate::world::event;
+use crate::world::{event, take_lease};
 use aggregator::audit_log::{Chain, Entry, Event, Query};
 use aggregator::guard::Role;
 use aggregator::scope::Scopes;
-use aggregator::store::{ApiToken, Changed, Invitation, ReplicaId, Store, UserChange, UserRow};
+use aggregator::store::alerts::{ChannelWish, Commit, Definition, Deleted, Kind, LogEntry, Put};
+use aggregator::store::{ApiToken, Changed, Invitation, Kept, Maker, Owner, ReplicaId, Store, UserChange, UserRow};
 use everypath_protocol::time::{Span, UnixTime};
 
 async fn chain(store: &Store) -> Vec<Entry> {
@@ -76,6 +78,7 @@ pub(crate) async fn nothing_is_done_that_is_not_logged(place: &Place) {
         scopes: Scopes::default(),
         created_at: T0,
         created_by: String::new(),
+        owner: Owner::Host,
         expires_at: None,
         last_used_at: None,
     };
@@ -85,17 +88,85 @@ pub(crate) async fn nothing_is_done_that_is_not_logged(place: &Place) {
     assert!(!store.create_user(user("a"), invitation(2), event("a")).await.expect("answered"));
     assert!(store.first_admin(user("a"), None, event("b")).await.expect("stored"));
     assert_eq!(count().await, 2);
-    assert_eq!(store.change_user("b", change, event("c")).await.expect("answered"), Changed::Unknown);
-    assert_eq!(store.invite("b", invitation(3), event("c")).await.expect("answered"), Changed::Unknown);
-    assert_eq!(store.invite("a", invitation(4), event("c")).await.expect("answered"), Changed::Done);
+    assert_eq!(store.change_user("b", None, change, event("c")).await.expect("answered"), Changed::Unknown);
+    assert_eq!(store.invite("b", None, invitation(3), event("c")).await.expect("answered"), Changed::Unknown);
+    assert_eq!(store.invite("a", None, invitation(4), event("c")).await.expect("answered"), Changed::Done);
     assert_eq!(count().await, 3);
-    assert!(store.create_api_token(token(1), false, event("d")).await.expect("stored"));
-    assert!(!store.create_api_token(token(2), false, event("d")).await.expect("answered"));
+    assert_eq!(store.create_api_token(token(1), Maker::Host, false, event("d")).await.expect("stored"), Kept::Done);
+    assert_eq!(
+        store.create_api_token(token(2), Maker::Host, false, event("d")).await.expect("answered"),
+        Kept::NameTaken
+    );
     assert!(!store.delete_api_token("u", event("d")).await.expect("answered"));
     assert!(!store.delete_session([9; 32], event("d")).await.expect("answered"));
     assert_eq!(count().await, 4);
     assert!(store.delete_api_token("t", event("e")).await.expect("deleted"));
     let actions: Vec<_> = chain(&store).await.into_iter().map(|entry| entry.action).collect();
     assert_eq!(actions, ["a", "b", "c", "d", "e"]);
+    store.close().await;
+}
+
+/// The same of what people are told of.
+pub(crate) async fn no_alert_is_changed_that_is_not_logged(place: &Place) {
+    let store = place.open().await;
+    let ack = || Some(("me".to_owned(), T0, String::new()));
+    let lease = take_lease(&store, 1).await;
+    let commit = Commit { incidents: vec![incident(1, 1, None), incident(2, 1, Some(2))], ..Commit::default() };
+    store.alert_commit(lease, commit, T0).await.expect("kept");
+    assert!(store.acknowledge([1; 16], ack(), event("a")).await.expect("asked"));
+    assert!(!store.acknowledge([2; 16], ack(), event("a")).await.expect("asked"), "it is over");
+    assert!(store.acknowledge([1; 16], None, event("b")).await.expect("asked"));
+
+    let mut expected = vec![("a".to_owned(), String::new()), ("b".to_owned(), String::new())];
+    let mut kept = |action: &str, id: i64| expected.push((action.to_owned(), id.to_string()));
+    for kind in [Kind::Rule, Kind::Silence] {
+        let until = T0.plus(Span::seconds(60));
+        let put = async |replaces, most, action| {
+            let wish = Definition { replaces, definition: "{}".into(), until, by: "me".into(), now: T0 };
+            store.put_alert_definition(kind, wish, most, event(action)).await.expect("asked")
+        };
+        let Put::Kept(id) = put(None, 9, "c").await else { panic!("there is room") };
+        kept("c", id);
+        assert_eq!(put(None, 0, "x").await, Put::Full);
+        assert_eq!(put(Some((id, 1)), 9, "d").await, Put::Kept(id));
+        kept("d", id);
+        assert_eq!(put(Some((id, 1)), 9, "x").await, Put::Changed);
+        assert_eq!(put(Some((id + 99, 1)), 9, "x").await, Put::Missing);
+        assert!(!store.delete_alert_definition(kind, id + 99, event("x")).await.expect("asked"));
+        let deleted = store.delete_alert_definition(kind, id, event("e").numbered(id));
+        assert!(deleted.await.expect("asked"));
+        kept("e", id);
+    }
+
+    let (one, other) = (channel(&store, "one").await, channel(&store, "other").await);
+    kept("x", one);
+    kept("x", other);
+    let put = async |name: &str, replaces, action| {
+        let (name, definition, by) = (name.to_owned(), "{}".to_owned(), "me".to_owned());
+        let wish = ChannelWish { replaces, name, definition, sealed: None, is_enabled: true, by, now: T0 };
+        store.put_alert_channel(wish, 2, event(action)).await.expect("asked")
+    };
+    assert_eq!(put("one", Some((other, 1)), "x").await, Put::NameTaken);
+    assert_eq!(put("third", None, "x").await, Put::Full);
+    assert_eq!(put("two", Some((one, 1)), "f").await, Put::Kept(one));
+    kept("f", one);
+    let (event_name, result) = ("test".to_owned(), "sent".to_owned());
+    let entry = LogEntry {
+        id: 0,
+        channel: one,
+        incident: None,
+        at: T0,
+        event: event_name,
+        result,
+        detail: String::new(),
+        took_ms: 1,
+    };
+    store.log_delivery(entry, event("g").numbered(one)).await.expect("kept");
+    kept("g", one);
+    assert_eq!(store.delete_alert_channel(other + 99, event("x")).await.expect("asked"), Deleted::Missing);
+    assert_eq!(store.delete_alert_channel(one, event("h").numbered(one)).await.expect("asked"), Deleted::Done);
+    kept("h", one);
+    let logged: Vec<_> = chain(&store).await.into_iter().map(|entry| (entry.action, entry.subject)).collect();
+    assert_eq!(logged, expected);
     store.close().await;
 }

@@ -4,6 +4,8 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod alerts;
+mod configs;
 mod contract;
 mod damage;
 mod differential;
@@ -15,6 +17,7 @@ mod people;
 mod postgres;
 mod report;
 mod rungs;
+mod schedules;
 mod schema;
 mod sqlite;
 mod strangers;
@@ -89,9 +92,26 @@ on_every_rung! {
     an_invitation_is_good_once: people::an_invitation_is_good_once;
     sessions_end_with_what_they_were_made_of: people::sessions_end_with_what_they_were_made_of;
     api_tokens_are_kept_by_name: people::api_tokens_are_kept_by_name;
+    api_tokens_belong_to_an_account: people::api_tokens_belong_to_an_account;
+    api_tokens_are_limited_in_number: people::api_tokens_are_limited_in_number;
     attempts_to_log_in_are_counted: people::attempts_to_log_in_are_counted;
     guesses_from_everywhere_do_not_keep_the_owner_out: people::guesses_from_everywhere_do_not_keep_the_owner_out;
+    versions_are_made_one_behind_the_other: configs::versions_are_made_one_behind_the_other;
+    of_two_that_change_it_at_once_one_does: configs::of_two_that_change_it_at_once_one_does;
+    only_so_many_versions_are_kept: configs::only_so_many_versions_are_kept;
+    what_agents_run_is_known: configs::what_agents_run_is_known;
     the_log_is_one_chain: log::the_log_is_one_chain;
     nothing_is_done_that_is_not_logged: log::nothing_is_done_that_is_not_logged;
+    no_alert_is_changed_that_is_not_logged: log::no_alert_is_changed_that_is_not_logged;
+    rules_and_channels_have_versions_and_limits: alerts::rules_and_channels_have_versions_and_limits;
+    incidents_come_back_as_they_were_kept: alerts::incidents_come_back_as_they_were_kept;
+    who_lost_the_lease_tells_nothing: alerts::who_lost_the_lease_tells_nothing;
+    a_message_is_sent_by_one_and_by_another_if_that_one_is_gone: alerts::a_message_is_sent_by_one_and_by_another_if_that_one_is_gone;
+    many_who_send_take_each_message_once: alerts::many_who_send_take_each_message_once;
+    what_was_sent_meanwhile_is_not_sent_again: alerts::what_was_sent_meanwhile_is_not_sent_again;
+    schedules_have_versions_and_limits: schedules::schedules_have_versions_and_limits;
+    a_report_is_sent_by_one_and_by_another_if_that_one_is_gone: schedules::a_report_is_sent_by_one_and_by_another_if_that_one_is_gone;
+    what_was_given_up_meanwhile_is_not_sent: schedules::what_was_given_up_meanwhile_is_not_sent;
+    the_delivery_log_keeps_the_newest: alerts::the_delivery_log_keeps_the_newest;
     every_rung_sums_alike: differential::every_rung_sums_alike;
 }

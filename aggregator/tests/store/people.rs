@@ -3,10 +3,13 @@
 use crate::common::T0;
 use crate::rungs::Place;
 use crate::world::event;
-use aggregator::audit_log::Event;
+use aggregator::audit_log::{Event, Query};
 use aggregator::guard::Role;
 use aggregator::scope::{Scope, Scopes};
-use aggregator::store::{ApiToken, Changed, Invitation, LoginLimits, SessionRow, Store, Sweep, UserChange, UserRow};
+use aggregator::store::{
+    API_TOKENS_MAX, ApiToken, Changed, Invitation, Kept, LoginLimits, Maker, Owner, SessionRow, Store, Sweep,
+    UserChange, UserRow,
+};
 use everypath_protocol::time::{Span, UnixTime};
 
 const LATER: UnixTime = UnixTime(T0.0 + 60_000_000);
@@ -54,26 +57,33 @@ pub(crate) async fn an_account_has_a_life(place: &Place) {
     assert_eq!(store.users(LATER).await.expect("readable")[1].invited_until, None, "it has ended");
 
     let change =
-        async |name: &str, change| store.change_user(name, change, event("user.change")).await.expect("answered");
+        async |name: &str, change| store.change_user(name, None, change, event("user.change")).await.expect("answered");
     let role = |role| UserChange { role: Some(role), disabled: None };
     let disabled = |disabled| UserChange { role: None, disabled: Some(disabled) };
     assert_eq!(change("ada", role(Role::Operator)).await, Changed::Done);
     assert_eq!(ada().await.role, Role::Operator);
+    // Whoever may manage viewers looked at a viewer, and it is none any more.
+    let seen = Some(Role::Viewer);
+    let late = store.change_user("ada", seen, disabled(true), event("user.change")).await.expect("answered");
+    assert_eq!((late, ada().await.disabled_at), (Changed::Meanwhile, None));
+    let late = store.invite("ada", seen, invitation(9, LATER), event("user.invite")).await.expect("answered");
+    assert_eq!((late, store.invited([9; 32], T0).await.expect("readable")), (Changed::Meanwhile, None));
+    assert_eq!(store.delete_user("ada", seen, event("user.delete")).await.expect("answered"), Changed::Meanwhile);
     assert_eq!(change("nobody", role(Role::Admin)).await, Changed::Unknown);
     assert_eq!(change("root", role(Role::Viewer)).await, Changed::LastAdmin);
     assert_eq!(change("root", disabled(true)).await, Changed::LastAdmin);
-    assert_eq!(store.delete_user("root", event("user.delete")).await.expect("answered"), Changed::LastAdmin);
+    assert_eq!(store.delete_user("root", None, event("user.delete")).await.expect("answered"), Changed::LastAdmin);
     assert_eq!(change("ada", role(Role::Admin)).await, Changed::Done);
     assert_eq!(change("root", role(Role::Viewer)).await, Changed::LastAdmin, "nobody has chosen ada's password yet");
     assert_eq!(change("ada", disabled(true)).await, Changed::Done);
     assert_eq!(ada().await.disabled_at, Some(T0));
     assert_eq!(store.invited([1; 32], T0).await.expect("readable"), None, "its link ended with it");
-    let invite = store.invite("ada", invitation(4, LATER), event("user.invite")).await;
+    let invite = store.invite("ada", None, invitation(4, LATER), event("user.invite")).await;
     assert_eq!(invite.expect("answered"), Changed::Disabled);
     assert_eq!(change("ada", disabled(false)).await, Changed::Done);
     assert_eq!(ada().await.disabled_at, None);
-    assert_eq!(store.delete_user("ada", event("user.delete")).await.expect("answered"), Changed::Done);
-    assert_eq!(store.delete_user("ada", event("user.delete")).await.expect("answered"), Changed::Unknown);
+    assert_eq!(store.delete_user("ada", None, event("user.delete")).await.expect("answered"), Changed::Done);
+    assert_eq!(store.delete_user("ada", None, event("user.delete")).await.expect("answered"), Changed::Unknown);
     assert_eq!(names(&store).await, ["Zoë", "root"]);
     store.close().await;
 }
@@ -83,7 +93,7 @@ async fn one_administrator_stays(store: &Store) {
     account(store, "ada", Role::Admin).await;
     let demote = |name: &'static str| {
         let change = UserChange { role: Some(Role::Viewer), disabled: None };
-        store.change_user(name, change, event("user.change"))
+        store.change_user(name, None, change, event("user.change"))
     };
     let (one, other) = futures::future::join(demote("admin"), demote("ada")).await;
     let both = [one.expect("answered"), other.expect("answered")];
@@ -130,7 +140,7 @@ pub(crate) async fn an_invitation_is_good_once(place: &Place) {
     assert_eq!(password().await.as_deref(), Some("chosen"));
 
     let invite = async |number| {
-        let invited = store.invite("admin", invitation(number, LATER), event("user.invite")).await;
+        let invited = store.invite("admin", None, invitation(number, LATER), event("user.invite")).await;
         assert_eq!(invited.expect("answered"), Changed::Done);
     };
     invite(2).await;
@@ -148,7 +158,19 @@ pub(crate) async fn an_invitation_is_good_once(place: &Place) {
     assert_eq!(password().await.as_deref(), Some("by 3"));
     let sessions = [store.session([8; 32]).await, store.session([9; 32]).await];
     assert_eq!(sessions.into_iter().filter(|session| matches!(session, Ok(Some(_)))).count(), 1);
-    assert_eq!(store.invite("nobody", invitation(4, LATER), event("x")).await.expect("answered"), Changed::Unknown);
+    // Whoever holds the link of a viewer must not come in as what the viewer became.
+    account(&store, "root", Role::Admin).await;
+    invite(5).await;
+    let promoted = UserChange { role: Some(Role::Operator), disabled: None };
+    assert_eq!(
+        store.change_user("admin", None, promoted, event("user.change")).await.expect("answered"),
+        Changed::Done
+    );
+    assert!(!redeem(5, T0, 10).await, "a change of the role ends the links");
+    assert_eq!(
+        store.invite("nobody", None, invitation(4, LATER), event("x")).await.expect("answered"),
+        Changed::Unknown
+    );
     store.close().await;
 }
 
@@ -181,7 +203,7 @@ pub(crate) async fn sessions_end_with_what_they_were_made_of(place: &Place) {
     assert!(set("phc", "new", 1).await);
     assert!(is_there(1).await && !is_there(4).await, "all but one's own");
     let change = async |change| {
-        let changed = store.change_user("ada", change, event("user.change")).await;
+        let changed = store.change_user("ada", None, change, event("user.change")).await;
         assert_eq!(changed.expect("answered"), Changed::Done);
     };
     change(UserChange { role: Some(Role::Operator), disabled: None }).await;
@@ -199,7 +221,7 @@ pub(crate) async fn sessions_end_with_what_they_were_made_of(place: &Place) {
         assert!(store.create_session(begun, "new".into(), "a", event("session.create")).await.expect("answered"));
     }
     assert!(!is_there(10).await && is_there(11).await && is_there(110).await, "a hundred at a time");
-    store.delete_user("ada", event("user.delete")).await.expect("deleted");
+    store.delete_user("ada", None, event("user.delete")).await.expect("deleted");
     assert!(!is_there(110).await, "an account that is gone");
     store.close().await;
 }
@@ -212,12 +234,14 @@ pub(crate) async fn api_tokens_are_kept_by_name(place: &Place) {
         role: Role::Viewer,
         scopes: Scopes::new([Scope::Read, Scope::Join]),
         created_at: T0,
-        created_by: "admin".into(),
+        created_by: String::new(),
+        owner: Owner::Host,
         expires_at: Some(LATER),
         last_used_at: None,
     };
     let create = async |token: &ApiToken, replace| {
-        store.create_api_token(token.clone(), replace, event("api_token.create")).await.expect("answered")
+        let kept = store.create_api_token(token.clone(), Maker::Host, replace, event("api_token.create")).await;
+        kept.expect("answered") == Kept::Done
     };
     let read = async |number| store.api_token([number; 32]).await.expect("readable");
     assert!(create(&token, false).await);
@@ -234,6 +258,87 @@ pub(crate) async fn api_tokens_are_kept_by_name(place: &Place) {
     assert!(store.delete_api_token("e2e", event("api_token.delete")).await.expect("deleted"));
     assert!(!store.delete_api_token("e2e", event("api_token.delete")).await.expect("answered"));
     assert_eq!(read(3).await, None);
+    store.close().await;
+}
+
+/// A name is nobody: whoever gets it later must not get the tokens of whoever had it.
+pub(crate) async fn api_tokens_belong_to_an_account(place: &Place) {
+    let store = place.open().await;
+    account(&store, "root", Role::Admin).await;
+    account(&store, "ada", Role::Admin).await;
+    assert!(
+        store
+            .create_session(session(1, "ada", Role::Admin), "phc".into(), "a", event("session.create"))
+            .await
+            .expect("stored")
+    );
+    let token = |number, name: &str| ApiToken {
+        hash: [number; 32],
+        name: name.into(),
+        role: Role::Admin,
+        scopes: Scopes::default(),
+        created_at: T0,
+        created_by: String::new(),
+        owner: Owner::Host,
+        expires_at: None,
+        last_used_at: None,
+    };
+    let create = async |number, name: &str, by| {
+        store.create_api_token(token(number, name), by, true, event("api_token.create")).await.expect("answered")
+    };
+    let owner = async |number| store.api_token([number; 32]).await.expect("readable").map(|token| token.owner);
+    assert_eq!(create(2, "of-ada", Maker::Session([1; 32])).await, Kept::Done);
+    assert_eq!(create(3, "ada", Maker::Host).await, Kept::Done, "a token may be called as an account is");
+    assert_eq!(create(4, "of-nobody", Maker::Session([9; 32])).await, Kept::SessionOver);
+    assert_eq!((owner(2).await, owner(3).await), (Some(Owner::Person(Role::Admin)), Some(Owner::Host)));
+    let kept = store.api_token([2; 32]).await.expect("readable").expect("there");
+    assert_eq!((kept.created_by.as_str(), kept.role_at(T0)), ("ada", Some(Role::Admin)));
+    let change = async |change| {
+        let changed = store.change_user("ada", None, change, event("user.change")).await;
+        assert_eq!(changed.expect("answered"), Changed::Done);
+    };
+    change(UserChange { role: Some(Role::Viewer), disabled: None }).await;
+    assert_eq!(owner(2).await, Some(Owner::Person(Role::Viewer)));
+    assert_eq!(create(4, "late", Maker::Session([1; 32])).await, Kept::SessionOver, "its session ended with its role");
+    change(UserChange { role: None, disabled: Some(true) }).await;
+    assert_eq!(owner(2).await, Some(Owner::Gone));
+    assert_eq!(store.api_tokens().await.expect("readable").len(), 2);
+    store.delete_user("ada", None, event("user.delete")).await.expect("deleted");
+    let log: Vec<_> = store.log_entries(Query::newest(2)).await.expect("readable");
+    let said: Vec<_> = log.iter().map(|entry| (entry.action.as_str(), entry.subject.as_str())).collect();
+    assert_eq!(said[1], ("api_token.delete", "of-ada"));
+    assert_eq!(said[0].0, "user.delete");
+    account(&store, "ada", Role::Admin).await;
+    assert_eq!((owner(2).await, owner(3).await), (None, Some(Owner::Host)), "somebody else has the name now");
+    store.close().await;
+}
+
+/// Nothing that an administrator's program does over and over may fill the table.
+pub(crate) async fn api_tokens_are_limited_in_number(place: &Place) {
+    let store = place.open().await;
+    let create = async |number: u32, replace| {
+        let mut hash = [0; 32];
+        hash[..4].copy_from_slice(&number.to_be_bytes());
+        let token = ApiToken {
+            hash,
+            name: format!("t{}", number.min(API_TOKENS_MAX)),
+            role: Role::Viewer,
+            scopes: Scopes::default(),
+            created_at: T0,
+            created_by: String::new(),
+            owner: Owner::Host,
+            expires_at: None,
+            last_used_at: None,
+        };
+        store.create_api_token(token, Maker::Host, replace, event("api_token.create")).await.expect("answered")
+    };
+    for number in 0..API_TOKENS_MAX - 1 {
+        assert_eq!(create(number, false).await, Kept::Done);
+    }
+    assert_eq!(create(API_TOKENS_MAX, false).await, Kept::Done);
+    assert_eq!(create(API_TOKENS_MAX - 1, false).await, Kept::TooMany);
+    assert_eq!(create(API_TOKENS_MAX + 1, false).await, Kept::NameTaken);
+    assert_eq!(create(API_TOKENS_MAX + 1, true).await, Kept::Done, "in the place of another");
     store.close().await;
 }
 

@@ -206,7 +206,8 @@ async fn a_token_is_spent_exactly_over_three_replicas() {
         let (id, uses) = (TokenId([7; 8]), 137);
         let later = T0.plus(Span::seconds(60));
         let key = TokenKey([7; 32]);
-        let token = JoinTokenRow { id, key, site: None, uses, created_at: T0, expires_at: later };
+        let token =
+            JoinTokenRow { id, key, site: None, uses, created_at: T0, created_by: String::new(), expires_at: later };
         stores[0].create_join_token(token, event("join_token.create")).await.expect("stored");
         let certificate = world.agent(1).certificate;
         let redeem = |number: u16| {
@@ -248,8 +249,15 @@ async fn one_key_that_asks_many_times_at_once_spends_one_use() {
         let (stores, world) = (replicas(place, 3).await, World::new());
         let later = T0.plus(Span::seconds(60));
         let id = TokenId([8; 8]);
-        let token =
-            JoinTokenRow { id, key: TokenKey([8; 32]), site: None, uses: 10, created_at: T0, expires_at: later };
+        let token = JoinTokenRow {
+            id,
+            key: TokenKey([8; 32]),
+            site: None,
+            uses: 10,
+            created_at: T0,
+            created_by: String::new(),
+            expires_at: later,
+        };
         stores[0].create_join_token(token, event("join_token.create")).await.expect("stored");
         let agent = world.agent(1);
         let redemption = Redemption {

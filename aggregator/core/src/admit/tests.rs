@@ -35,6 +35,7 @@ fn header_of(blocks: &[Block]) -> BatchHeader {
         body_hash: [0; 32],
         boot: BOOT_UNKNOWN,
         sent: Now { mono: MonoTime(0), wall: NOW },
+        config: 0,
     }
 }
 

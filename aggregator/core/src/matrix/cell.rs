@@ -1,9 +1,9 @@
 //! One ordered pair.
 
-use super::{AHEAD_MAX, FOLD, FRESH_MAX};
+use super::{AHEAD_MAX, FOLD};
 use alloc::vec::Vec;
 use everypath_protocol::cell::{CellState, PackedCell};
-use everypath_protocol::time::UnixTime;
+use everypath_protocol::time::{Span, UnixTime};
 use everypath_protocol::window::Window;
 use everypath_verdict::is_fresh;
 
@@ -105,10 +105,10 @@ impl Cell {
     }
 
     /// Packs anew. Returns whether anything that is shown changed.
-    pub(super) fn refresh(&mut self, now: UnixTime) -> bool {
+    pub(super) fn refresh(&mut self, now: UnixTime, fresh_max: Span) -> bool {
         let before = self.packed;
         self.forget_ahead(now);
-        self.packed = if is_fresh(self.ended, now, FRESH_MAX) { self.fold() } else { PackedCell::UNKNOWN };
+        self.packed = if is_fresh(self.ended, now, fresh_max) { self.fold() } else { PackedCell::UNKNOWN };
         self.packed != before
     }
 

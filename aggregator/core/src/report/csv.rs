@@ -25,10 +25,6 @@ pub fn csv(report: &Report) -> String {
 }
 
 fn push(text: &mut String, names: &[&str; 5], of: &Availability, loss_ppm: Option<u32>, rtt_mean_us: Option<u64>) {
-    for name in names {
-        text.push_str(&field(name));
-        text.push(',');
-    }
     let thousandths = |value: u64| format!("{}.{:03}", value / 1_000, value % 1_000);
     let percent =
         |ppm: Option<u32>| ppm.map_or_else(String::new, |ppm| format!("{}.{:04}", ppm / 10_000, ppm % 10_000));
@@ -42,12 +38,22 @@ fn push(text: &mut String, names: &[&str; 5], of: &Availability, loss_ppm: Optio
         percent(loss_ppm),
         rtt,
     ];
-    text.push_str(&values.join(","));
+    line(text, names.iter().map(|name| field(name)).chain(values.into_iter().map(Cow::Owned)));
+}
+
+/// One line of fields that are written as they stand.
+pub(super) fn line<'a>(text: &mut String, fields: impl Iterator<Item = Cow<'a, str>>) {
+    for (place, field) in fields.enumerate() {
+        if place > 0 {
+            text.push(',');
+        }
+        text.push_str(&field);
+    }
     text.push_str("\r\n");
 }
 
 /// A name that a spreadsheet would take for a formula is quoted with an apostrophe, as OWASP says under "CSV injection".
-fn field(name: &str) -> Cow<'_, str> {
+pub(super) fn field(name: &str) -> Cow<'_, str> {
     let is_formula = name.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let needs_quotes = name.contains([',', '"', '\r', '\n']);
     match (is_formula, needs_quotes) {

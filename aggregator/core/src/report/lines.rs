@@ -4,6 +4,7 @@ use super::{Availability, PairSums, Period};
 use alloc::collections::BTreeMap;
 use alloc::string::String;
 use alloc::vec::Vec;
+use core::cmp::Reverse;
 use everypath_protocol::id::AgentId;
 use everypath_protocol::window::ProbeKind;
 
@@ -123,20 +124,13 @@ impl Report {
         report
     }
 
-    /// The pairs of one site, or of one agent, are those with an end in it.
-    pub fn keep_pairs(&mut self, keep: impl Fn(&PairLine) -> bool) {
-        self.pairs.retain(keep);
-    }
-
     fn sort(&mut self) {
         // Names last, so that the same sums are the same report.
         self.pairs.sort_by(|one, other| {
-            let key = |line: &PairLine| (badness(&line.availability), core::cmp::Reverse(line.loss_ppm));
-            let slow = |line: &PairLine| core::cmp::Reverse(line.rtt_mean_us);
-            let name = |line: &PairLine| (line.source.clone(), line.target.clone());
-            (key(one).cmp(&key(other)))
-                .then_with(|| slow(one).cmp(&slow(other)))
-                .then_with(|| name(one).cmp(&name(other)))
+            let bad =
+                |line: &PairLine| (badness(&line.availability), Reverse(line.loss_ppm), Reverse(line.rtt_mean_us));
+            let by_name = || (&one.source, &one.target).cmp(&(&other.source, &other.target));
+            bad(one).cmp(&bad(other)).then_with(by_name)
         });
         self.agents.sort_by(|one, other| {
             (badness(&one.availability), &one.name).cmp(&(badness(&other.availability), &other.name))

@@ -144,3 +144,99 @@ fn the_spreadsheet_has_a_line_for_everything_and_nothing_where_nothing_is_known(
     assert_eq!(lines[6], "pair,a-1,,b-2,icmp,85536.000,864.000,0.000,99.0000,100.0000,0.5000,1.234");
     assert!(lines.contains(&"agent,a-1,a,,,0.000,0.000,0.000,,,,"), "{text}");
 }
+
+fn an_incident(title: &str, ended: Option<u64>) -> IncidentLine {
+    IncidentLine {
+        id: "ab".repeat(16),
+        severity: "critical".into(),
+        class: "host_down".into(),
+        title: title.into(),
+        subject: "agent".into(),
+        agents: Vec::from(["a-1".into(), "a-2".into()]),
+        sites: Vec::new(),
+        since: T0.plus(Span::seconds(60)),
+        opened: T0.plus(Span::seconds(68)),
+        first_opened: T0.plus(Span::seconds(8)),
+        earlier: Span::seconds(30),
+        outages: 2,
+        ended: ended.map(|seconds| T0.plus(Span::seconds(seconds))),
+        ending: ended.map(|_| "recovered".into()),
+        is_silenced: true,
+        is_ambiguous: false,
+        acknowledged_by: Some("=ada".into()),
+    }
+}
+
+fn seconds(time: UnixTime) -> alloc::string::String {
+    (time.0 / 1_000_000).to_string()
+}
+
+#[test]
+fn incidents_are_a_table_of_their_own() {
+    let text = incidents_csv(
+        &[an_incident("Host \"a\" is down", Some(660)), an_incident("x", None)],
+        T0.plus(Span::millis(61_500)),
+        &seconds,
+    );
+    let lines: Vec<&str> = text.split("\r\n").collect();
+    assert_eq!(lines[0].split(',').count(), 17);
+    let id = "ab".repeat(16);
+    assert_eq!(
+        lines[1],
+        format!(
+            "{id},over,critical,host_down,\"Host \"\"a\"\" is down\",agent,a-1 a-2,,1728000060,1728000068,1728000660,630.000,recovered,yes,'=ada,1728000008,2"
+        )
+    );
+    assert!(
+        lines[2].ends_with(",1728000060,1728000068,,31.500,,yes,'=ada,1728000008,2") && lines[2].contains(",open,"),
+        "{}",
+        lines[2]
+    );
+}
+
+#[test]
+fn a_mail_says_what_most_people_want_to_know() {
+    let members: Vec<Member> = (0..24).map(|number| member(number, if number < 12 { "a" } else { "b" })).collect();
+    let pairs: Vec<PairSums> =
+        (12..24).map(|target| sums(0, target, [86_400, u64::from(target - 12) * 60, 0])).collect();
+    let report = Report::new(a_day(), &members, &pairs);
+    let incidents: Vec<IncidentLine> = (0..12).map(|number| an_incident(&format!("i{number}"), Some(660))).collect();
+    let about = mail::About {
+        name: "Daily",
+        site: None,
+        incidents: &incidents,
+        incidents_count: 30,
+        mesh: "abcd",
+        url: Some("https://e.test"),
+        began: Some(T0),
+        now: T0.plus(DAY),
+    };
+    let (subject, body) = mail::mail(&report, &about, &seconds);
+    assert_eq!(subject, "[report] Daily: availability 99.6180 %, 1728000000 to 1728086400");
+    for part in [
+        "All of the mesh, 1728000000 to 1728086400\n",
+        "Availability 99.6180 %, coverage 100.0000 %.\n",
+        "\nIncidents (30)\n  1728000060  [critical] i0 (10 min 30 s)\n",
+        "  and 20 more\n",
+        "\nSites, the worst first\n",
+        "\nPaths that were down, the worst first\n  a-0 -> b-23",
+        "  and 14 more\n",
+        "  and 1 more\n",
+        "Look          https://e.test/reports\n",
+    ] {
+        assert!(body.contains(part), "{part}: {body}");
+    }
+    let calm = mail::About { site: Some("a"), incidents: &[], incidents_count: 0, url: None, ..about };
+    let (_, body) = mail::mail(&Report::new(a_day(), &members, &[]), &calm, &seconds);
+    assert!(body.contains("Site a, ") && body.contains("Availability unknown, coverage 0.0000 %."), "{body}");
+    assert!(body.contains("Nobody measured anything in this time.") && !body.contains("not there yet"), "{body}");
+    for (began, said) in [
+        (None, "There is no agent yet."),
+        (Some(T0.plus(DAY)), "The mesh was not there yet: its first agent joined at 1728086400."),
+        (Some(T0.plus(Span::seconds(60))), "There is data from 1728000060 on; before that the mesh was not there yet."),
+    ] {
+        let (_, body) = mail::mail(&report, &mail::About { began, ..about }, &seconds);
+        assert!(body.contains(said), "{said}: {body}");
+    }
+    assert!(body.contains("No incidents.") && !body.contains("b-12") && !body.contains("Paths"), "{body}");
+}

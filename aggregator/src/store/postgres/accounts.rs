@@ -6,6 +6,7 @@ use super::codes::Time;
 use super::failure::While;
 use super::log::append;
 use crate::audit_log::Event;
+use crate::guard::Role;
 use crate::store::account::{self, Changed, INVITATIONS_MAX, Invitation, SessionRow, UserChange, UserRow};
 use crate::store::error::StoreError;
 use everypath_protocol::time::UnixTime;
@@ -24,7 +25,7 @@ type PgQuery<'q> = Query<'q, Postgres, PgArguments>;
 
 impl PgStore {
     /// A transaction in which nobody else changes accounts.
-    async fn begin_alone(&self, doing: &'static str) -> Result<Transaction<'static, Postgres>, StoreError> {
+    pub(super) async fn begin_alone(&self, doing: &'static str) -> Result<Transaction<'static, Postgres>, StoreError> {
         let mut transaction = self.pool().begin().await.doing(doing)?;
         transaction.execute("lock table user_account in share row exclusive mode").await.doing(doing)?;
         Ok(transaction)
@@ -98,22 +99,29 @@ impl PgStore {
     pub(in crate::store) async fn change_user(
         &self,
         name: &str,
+        was: Option<Role>,
         change: Option<UserChange>,
         event: Event,
     ) -> Result<Changed, StoreError> {
         const DOING: &str = "changing an account";
         let mut transaction = self.begin_alone(DOING).await?;
-        let select = "select id, role = 'admin' and disabled_at is null, (select count(*) from user_account o \
+        let select = "select id, role, role = 'admin' and disabled_at is null, (select count(*) from user_account o \
                       where o.id <> u.id and o.role = 'admin' and o.disabled_at is null and o.password <> '') \
                       from user_account u where name = $1";
         let found = sqlx::query_as(select).bind(name).fetch_optional(&mut *transaction).await.doing(DOING)?;
-        let Some((id, is_admin, others)): Option<(i32, bool, i64)> = found else { return Ok(Changed::Unknown) };
+        let Some((id, role, is_admin, others)): Option<(i32, String, bool, i64)> = found else {
+            return Ok(Changed::Unknown);
+        };
+        if was.is_some_and(|was| was.name() != role) {
+            return Ok(Changed::Meanwhile);
+        }
         if is_admin && others == 0 && change.is_none_or(UserChange::takes_admin) {
             return Ok(Changed::LastAdmin);
         }
         match change {
             Some(change) => apply(&mut transaction, id, change, event.at).await.doing(DOING)?,
             None => {
+                super::api_tokens::delete_of(&mut transaction, id, &event).await.doing(DOING)?;
                 let delete = sqlx::query("delete from user_account where id = $1").bind(id);
                 delete.execute(&mut *transaction).await.doing(DOING)?;
             }
@@ -125,16 +133,19 @@ impl PgStore {
     pub(in crate::store) async fn invite(
         &self,
         name: &str,
+        was: Option<Role>,
         invitation: Invitation,
         event: Event,
     ) -> Result<Changed, StoreError> {
         const DOING: &str = "inviting somebody";
         let mut transaction = self.begin_alone(DOING).await?;
-        let select = sqlx::query_scalar("select disabled_at is null from user_account where name = $1").bind(name);
-        match select.fetch_optional(&mut *transaction).await.doing(DOING)? {
+        let select = sqlx::query_as("select role, disabled_at is null from user_account where name = $1").bind(name);
+        let found: Option<(String, bool)> = select.fetch_optional(&mut *transaction).await.doing(DOING)?;
+        match found {
             None => return Ok(Changed::Unknown),
-            Some(false) => return Ok(Changed::Disabled),
-            Some(true) => {}
+            Some((role, _)) if was.is_some_and(|was| was.name() != role) => return Ok(Changed::Meanwhile),
+            Some((_, false)) => return Ok(Changed::Disabled),
+            Some((_, true)) => {}
         }
         invite(&mut transaction, name, invitation, 1).await.doing(DOING)?;
         append(&mut transaction, event).await.doing(DOING)?;
@@ -225,9 +236,8 @@ async fn apply(connection: &mut PgConnection, id: i32, change: UserChange, now: 
         .execute(&mut *connection)
         .await?;
     sqlx::query("delete from session where account = $1").bind(id).execute(&mut *connection).await?;
-    let invitations = "delete from invitation where account = $1 and exists \
-                       (select 1 from user_account where id = account and disabled_at is not null)";
-    sqlx::query(invitations).bind(id).execute(connection).await.map(drop)
+    // Whoever holds a link for a viewer must not come in as the administrator that the viewer became.
+    sqlx::query("delete from invitation where account = $1").bind(id).execute(connection).await.map(drop)
 }
 
 /// Whether `statement` made or changed an account.

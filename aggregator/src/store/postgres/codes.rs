@@ -5,7 +5,8 @@ use everypath_protocol::cell::CellState;
 use everypath_protocol::codec;
 use everypath_protocol::histogram::{BUCKET_MAX, Histogram};
 use everypath_protocol::id::{AgentId, Epoch, Seq};
-use everypath_protocol::sign::Signed;
+use everypath_protocol::mesh_config::MeshConfig;
+use everypath_protocol::sign::{Document as _, Signed};
 use everypath_protocol::time::UnixTime;
 use everypath_protocol::window::ProbeKind;
 use sqlx::encode::IsNull;
@@ -16,6 +17,8 @@ use sqlx::{Decode, Encode, Postgres, Type};
 
 /// Longest signed document that is kept: a member record and what is around it.
 const SIGNED_BYTES_MAX: usize = 8 * 1024;
+/// Longest configuration with what is around it.
+const CONFIG_BYTES_MAX: usize = MeshConfig::BYTES_MAX + 1024;
 /// Longest histogram: every bucket with the largest count.
 const HISTOGRAM_BYTES_MAX: usize = 8 * (BUCKET_MAX as usize + 1);
 /// 2000-01-01, where PostgreSQL begins to count, in microseconds since 1970.
@@ -111,6 +114,10 @@ pub(super) fn agent(column: &[u8]) -> Result<AgentId, StoreError> {
 
 pub(super) fn document(column: &[u8]) -> Result<Signed, StoreError> {
     codec::decode(column, SIGNED_BYTES_MAX).map_err(|_| StoreError::Damaged("a signed document"))
+}
+
+pub(super) fn config(column: &[u8]) -> Result<Signed, StoreError> {
+    codec::decode(column, CONFIG_BYTES_MAX).map_err(|_| StoreError::Damaged("a configuration of the mesh"))
 }
 
 pub(super) fn kind(column: i16) -> Result<ProbeKind, StoreError> {

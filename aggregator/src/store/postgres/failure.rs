@@ -48,7 +48,7 @@ pub(super) fn failure(error: &sqlx::Error) -> Failure {
 }
 
 /// Names what was being done, for [`StoreError::Database`].
-pub(super) trait While<T> {
+pub(in crate::store) trait While<T> {
     fn doing(self, doing: &'static str) -> Result<T, StoreError>;
 }
 

@@ -47,7 +47,7 @@ impl PgStore {
 /// Whether the lease still holds. The row is not locked: a holder that is suspended in a transaction must not keep the others
 /// from following it. What it had begun is made safe by the lock on what it changes, such as the cursor of the sums: whoever
 /// follows waits for that lock, or undoes the sleeper by the limit of idle transactions.
-pub(super) async fn check(connection: &mut PgConnection, lease: Lease) -> Result<(), StoreError> {
+pub(in crate::store) async fn check(connection: &mut PgConnection, lease: Lease) -> Result<(), StoreError> {
     let select = "select true from lease where role = $1 and holder = $2 and term = $3 \
                   and expires_at > clock_timestamp()";
     let holds: Option<bool> = sqlx::query_scalar(select)

@@ -65,7 +65,7 @@ fn entry(row: &PgRow) -> Result<Entry, sqlx::Error> {
 
 /// Adds to the log, in the transaction of what is logged and as its last step: the lock holds until the end of it, and whoever
 /// takes another lock behind this one could wait for somebody who waits for this.
-pub(super) async fn append(connection: &mut PgConnection, event: Event) -> Result<(), sqlx::Error> {
+pub(in crate::store) async fn append(connection: &mut PgConnection, event: Event) -> Result<(), sqlx::Error> {
     sqlx::query("select pg_advisory_xact_lock($1)").bind(LOCK).execute(&mut *connection).await?;
     let last = sqlx::query_as("select id, hash from audit_log order by id desc limit 1");
     let last: Option<(i64, Vec<u8>)> = last.fetch_optional(&mut *connection).await?;

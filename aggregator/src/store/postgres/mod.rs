@@ -10,20 +10,22 @@ mod api_tokens;
 mod buckets;
 mod codes;
 mod committer;
+mod configs;
 mod connect;
 mod copy;
 mod describe;
-mod failure;
+pub(in crate::store) mod failure;
 mod ingest;
 mod insert;
 mod journal;
 mod keys;
-mod lease;
-mod log;
+pub(in crate::store) mod lease;
+pub(in crate::store) mod log;
 mod matrix;
 mod partitions;
 mod prepare;
 mod reconcile;
+mod replicas;
 mod report;
 mod retention;
 mod rollup;
@@ -114,7 +116,7 @@ impl PgStore {
         schema::check_rights(&mut connection).await
     }
 
-    fn pool(&self) -> &PgPool {
+    pub(in crate::store) fn pool(&self) -> &PgPool {
         &self.shared.pool
     }
 

@@ -6,14 +6,17 @@ use super::failure::While;
 use super::log::append;
 use crate::audit_log::Event;
 use crate::store::error::StoreError;
+use crate::store::system::{JOIN_TOKENS_MAX, JoinTokenInfo};
 use crate::store::types::{JoinTokenRow, Redeemed, Redemption};
 use everypath_protocol::codec;
 use everypath_protocol::token::{TokenId, TokenKey};
+use sqlx::postgres::PgRow;
 use sqlx::{Connection as _, PgConnection, Row as _};
 
 /// Tries of a redemption that another one of the same key stood in the way of.
 const ATTEMPTS_MAX: u32 = 5;
 const DOING: &str = "redeeming a join token";
+const LISTING: &str = "listing join tokens";
 
 impl PgStore {
     pub(in crate::store) async fn create_join_token(
@@ -23,8 +26,8 @@ impl PgStore {
     ) -> Result<(), StoreError> {
         const DOING: &str = "keeping a join token";
         let mut transaction = self.pool().begin().await.doing(DOING)?;
-        let insert = "insert into join_token (id, key, site, uses, uses_left, created_at, expires_at) \
-                      values ($1, $2, $3, $4, $4, $5, $6)";
+        let insert = "insert into join_token (id, key, site, uses, uses_left, created_at, expires_at, created_by) \
+                      values ($1, $2, $3, $4, $4, $5, $6, $7)";
         sqlx::query(insert)
             .bind(token.id.0.as_slice())
             .bind(token.key.0.as_slice())
@@ -32,6 +35,7 @@ impl PgStore {
             .bind(i64::from(token.uses))
             .bind(Time(token.created_at))
             .bind(Time(token.expires_at))
+            .bind(token.created_by)
             .execute(&mut *transaction)
             .await
             .doing(DOING)?;
@@ -53,6 +57,24 @@ impl PgStore {
         let key: &[u8] = row.try_get("key").doing(DOING)?;
         let key = key.try_into().map_err(|_| StoreError::Damaged("the key of a join token"))?;
         Ok(Some((TokenKey(key), row.try_get("site").doing(DOING)?)))
+    }
+
+    pub(in crate::store) async fn join_tokens(&self) -> Result<Vec<JoinTokenInfo>, StoreError> {
+        let select = "select id, site, uses, uses_left, created_at, created_by, expires_at from join_token \
+                      order by created_at desc, id limit $1";
+        let select = sqlx::query(select).bind(i64::from(JOIN_TOKENS_MAX));
+        select.fetch_all(self.pool()).await.doing(LISTING)?.iter().map(info).collect()
+    }
+
+    pub(in crate::store) async fn delete_join_token(&self, id: TokenId, event: Event) -> Result<bool, StoreError> {
+        const DOING: &str = "deleting a join token";
+        let mut transaction = self.pool().begin().await.doing(DOING)?;
+        let delete = sqlx::query("delete from join_token where id = $1").bind(id.0.as_slice());
+        if delete.execute(&mut *transaction).await.doing(DOING)?.rows_affected() == 0 {
+            return Ok(false);
+        }
+        append(&mut transaction, event).await.doing(DOING)?;
+        transaction.commit().await.doing(DOING).map(|()| true)
     }
 
     pub(in crate::store) async fn redeem(&self, redemption: Redemption, event: Event) -> Result<Redeemed, StoreError> {
@@ -78,6 +100,21 @@ impl PgStore {
         }
         Err(StoreError::Busy)
     }
+}
+
+fn info(row: &PgRow) -> Result<JoinTokenInfo, StoreError> {
+    let time = |column| row.try_get::<Time, _>(column).map(|Time(time)| time).doing(LISTING);
+    let number = |column| row.try_get::<i64, _>(column).doing(LISTING).map(codes::count);
+    let id: Vec<u8> = row.try_get("id").doing(LISTING)?;
+    Ok(JoinTokenInfo {
+        id: TokenId(id.try_into().map_err(|_| StoreError::Damaged("the name of a join token"))?),
+        site: row.try_get("site").doing(LISTING)?,
+        uses: number("uses")?,
+        uses_left: number("uses_left")?,
+        created_at: time("created_at")?,
+        created_by: row.try_get("created_by").doing(LISTING)?,
+        expires_at: time("expires_at")?,
+    })
 }
 
 enum Spent {

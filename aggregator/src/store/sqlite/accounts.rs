@@ -3,6 +3,7 @@
 use super::log::append;
 use super::{SqliteStore, While};
 use crate::audit_log::Event;
+use crate::guard::Role;
 use crate::store::account::{self, Changed, INVITATIONS_MAX, Invitation, SessionRow, UserChange, UserRow};
 use crate::store::error::StoreError;
 use everypath_protocol::time::UnixTime;
@@ -90,23 +91,29 @@ impl SqliteStore {
     pub(in crate::store) async fn change_user(
         &self,
         name: &str,
+        was: Option<Role>,
         change: Option<UserChange>,
         event: Event,
     ) -> Result<Changed, StoreError> {
         let name = name.to_owned();
         self.write("changing an account", move |connection| {
             Box::pin(async move {
-                let select = "select id, role = 'admin' and disabled_at is null, (select count(*) from user_account o \
-                              where o.id <> u.id and o.role = 'admin' and o.disabled_at is null and o.password <> '') \
+                let select = "select id, role, role = 'admin' and disabled_at is null, \
+                              (select count(*) from user_account o where o.id <> u.id and o.role = 'admin' and o.disabled_at is null and o.password <> '') \
                               from user_account u where name = ?";
-                let found = sqlx::query_as(select).bind(name).fetch_optional(&mut *connection).await?;
-                let Some((id, is_admin, others)): Option<(i64, bool, i64)> = found else { return Ok(Changed::Unknown) };
+                let found: Option<(i64, String, bool, i64)> =
+                    sqlx::query_as(select).bind(name).fetch_optional(&mut *connection).await?;
+                let Some((id, role, is_admin, others)) = found else { return Ok(Changed::Unknown) };
+                if was.is_some_and(|was| was.name() != role) {
+                    return Ok(Changed::Meanwhile);
+                }
                 if is_admin && others == 0 && change.is_none_or(UserChange::takes_admin) {
                     return Ok(Changed::LastAdmin);
                 }
                 match change {
                     Some(change) => apply(connection, id, change, event.at).await?,
                     None => {
+                        super::api_tokens::delete_of(connection, id, &event).await?;
                         sqlx::query("delete from user_account where id = ?").bind(id).execute(&mut *connection).await?;
                     }
                 }
@@ -119,17 +126,20 @@ impl SqliteStore {
     pub(in crate::store) async fn invite(
         &self,
         name: &str,
+        was: Option<Role>,
         invitation: Invitation,
         event: Event,
     ) -> Result<Changed, StoreError> {
         let name = name.to_owned();
         self.write("inviting somebody", move |connection| {
             Box::pin(async move {
-                let select = sqlx::query_scalar("select disabled_at is null from user_account where name = ?");
-                match select.bind(&name).fetch_optional(&mut *connection).await? {
+                let select = sqlx::query_as("select role, disabled_at is null from user_account where name = ?");
+                let found: Option<(String, bool)> = select.bind(&name).fetch_optional(&mut *connection).await?;
+                match found {
                     None => return Ok(Changed::Unknown),
-                    Some(false) => return Ok(Changed::Disabled),
-                    Some(true) => {}
+                    Some((role, _)) if was.is_some_and(|was| was.name() != role) => return Ok(Changed::Meanwhile),
+                    Some((_, false)) => return Ok(Changed::Disabled),
+                    Some((_, true)) => {}
                 }
                 invite(connection, &name, invitation, 1).await?;
                 append(connection, event).await.map(|()| Changed::Done)
@@ -232,9 +242,8 @@ async fn apply(
         .execute(&mut *connection)
         .await?;
     sqlx::query("delete from session where account = ?").bind(id).execute(&mut *connection).await?;
-    let invitations = "delete from invitation where account = ? and exists \
-                       (select 1 from user_account where id = account and disabled_at is not null)";
-    sqlx::query(invitations).bind(id).execute(connection).await.map(drop)
+    // Whoever holds a link for a viewer must not come in as the administrator that the viewer became.
+    sqlx::query("delete from invitation where account = ?").bind(id).execute(connection).await.map(drop)
 }
 
 /// Whether `statement` made or changed an account.

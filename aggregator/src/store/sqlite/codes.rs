@@ -3,10 +3,13 @@
 use crate::store::StoreError;
 use everypath_protocol::codec;
 use everypath_protocol::id::{AgentId, Epoch, Seq};
-use everypath_protocol::sign::Signed;
+use everypath_protocol::mesh_config::MeshConfig;
+use everypath_protocol::sign::{Document as _, Signed};
 
 /// Longest signed document that is kept: a member record and what is around it.
 const SIGNED_BYTES_MAX: usize = 8 * 1024;
+/// Longest configuration with what is around it.
+const CONFIG_BYTES_MAX: usize = MeshConfig::BYTES_MAX + 1024;
 
 /// Numbers in a column have 63 bits. A stream that long would take centuries at any speed.
 pub(super) fn signed(number: u64) -> i64 {
@@ -40,6 +43,10 @@ pub(super) fn agent(column: &[u8]) -> Result<AgentId, StoreError> {
 
 pub(super) fn document(column: &[u8]) -> Result<Signed, StoreError> {
     codec::decode(column, SIGNED_BYTES_MAX).map_err(|_| StoreError::Damaged("a signed document"))
+}
+
+pub(super) fn config(column: &[u8]) -> Result<Signed, StoreError> {
+    codec::decode(column, CONFIG_BYTES_MAX).map_err(|_| StoreError::Damaged("a configuration of the mesh"))
 }
 
 #[cfg(test)]

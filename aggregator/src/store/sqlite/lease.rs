@@ -11,10 +11,10 @@ use everypath_protocol::time::{Span, UnixTime};
 use sqlx::SqliteConnection;
 
 /// Microseconds of the database's clock, which is this host's.
-const NOW: &str = "cast(unixepoch('subsec') * 1000 as integer) * 1000";
+pub(super) const NOW: &str = "cast(unixepoch('subsec') * 1000 as integer) * 1000";
 
 /// Whether the lease is still the holder's. Asked in the transaction that relies on it.
-pub(super) async fn is_held(connection: &mut SqliteConnection, lease: Lease) -> Result<bool, sqlx::Error> {
+pub(in crate::store) async fn is_held(connection: &mut SqliteConnection, lease: Lease) -> Result<bool, sqlx::Error> {
     let select = format!(
         "select exists (select 1 from lease where role = ? and holder = ? and term = ? and expires_at > {NOW})"
     );

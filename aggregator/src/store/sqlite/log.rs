@@ -58,7 +58,7 @@ fn entry(row: &SqliteRow) -> Result<Entry, sqlx::Error> {
 }
 
 /// Adds to the log, in the transaction of what is logged. Only one process writes at a time, so nobody comes in between.
-pub(super) async fn append(connection: &mut SqliteConnection, event: Event) -> Result<(), sqlx::Error> {
+pub(in crate::store) async fn append(connection: &mut SqliteConnection, event: Event) -> Result<(), sqlx::Error> {
     let last = sqlx::query_as("select id, hash from audit_log order by id desc limit 1");
     let last: Option<(i64, Vec<u8>)> = last.fetch_optional(&mut *connection).await?;
     let entry = Entry::behind(last.map(|(id, hash)| (id, hash.try_into().unwrap_or_default())), event);

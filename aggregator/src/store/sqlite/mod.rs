@@ -8,13 +8,15 @@ mod agents;
 mod api_tokens;
 mod blocks;
 mod codes;
+mod configs;
 mod describe;
 mod failure;
 mod ingest;
 mod keys;
-mod lease;
-mod log;
+pub(in crate::store) mod lease;
+pub(in crate::store) mod log;
 mod matrix;
+mod replicas;
 mod report;
 mod rollup;
 mod series;
@@ -29,8 +31,9 @@ use crate::store::error::{IngestError, StoreError};
 use crate::store::types::{Batch, Ingested, JournalEntry, ReplicaId};
 use futures::future::BoxFuture;
 use sqlx::migrate::MigrateError;
+use sqlx::pool::PoolConnection;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{ConnectOptions as _, Connection as _, SqliteConnection, SqlitePool};
+use sqlx::{ConnectOptions as _, Connection as _, Sqlite, SqliteConnection, SqlitePool};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -126,8 +129,15 @@ impl SqliteStore {
     }
 
     /// Whether there is a database in `data_dir`.
-    pub fn exists_in(data_dir: &Path) -> bool {
-        data_dir.join(FILE).is_file()
+    ///
+    /// # Errors
+    /// When that cannot be seen, as by whoever may not enter the folder.
+    pub fn exists_in(data_dir: &Path) -> std::io::Result<bool> {
+        match std::fs::metadata(data_dir.join(FILE)) {
+            Ok(found) => Ok(found.is_file()),
+            Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Err(error),
+            Err(_) => Ok(false),
+        }
     }
 
     pub(in crate::store) const fn replica(&self) -> ReplicaId {
@@ -162,8 +172,13 @@ impl SqliteStore {
         self.readers.close().await;
     }
 
+    /// A connection that reads.
+    pub(in crate::store) async fn reading(&self, doing: &'static str) -> Result<PoolConnection<Sqlite>, StoreError> {
+        self.readers.acquire().await.doing(doing)
+    }
+
     /// Runs `work` in a transaction of its own on the writing connection.
-    async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
+    pub(in crate::store) async fn write<T, F>(&self, doing: &'static str, work: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: for<'c> FnOnce(&'c mut SqliteConnection) -> BoxFuture<'c, Result<T, sqlx::Error>> + Send + 'static,

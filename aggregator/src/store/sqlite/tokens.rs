@@ -6,10 +6,15 @@ use super::log::append;
 use super::{SqliteStore, While};
 use crate::audit_log::Event;
 use crate::store::error::StoreError;
+use crate::store::system::{JOIN_TOKENS_MAX, JoinTokenInfo};
 use crate::store::types::{JoinTokenRow, Redeemed, Redemption};
 use everypath_protocol::codec;
+use everypath_protocol::time::UnixTime;
 use everypath_protocol::token::{TokenId, TokenKey};
+use sqlx::sqlite::SqliteRow;
 use sqlx::{Row as _, SqliteConnection};
+
+const LISTING: &str = "listing join tokens";
 
 impl SqliteStore {
     pub(in crate::store) async fn create_join_token(
@@ -19,8 +24,8 @@ impl SqliteStore {
     ) -> Result<(), StoreError> {
         self.write("keeping a join token", move |connection| {
             Box::pin(async move {
-                let insert = "insert into join_token (id, key, site, uses, uses_left, created_at, expires_at) \
-                              values (?, ?, ?, ?, ?, ?, ?)";
+                let insert = "insert into join_token (id, key, site, uses, uses_left, created_at, expires_at, created_by) \
+                              values (?, ?, ?, ?, ?, ?, ?, ?)";
                 sqlx::query(insert)
                     .bind(token.id.0.as_slice())
                     .bind(token.key.0.as_slice())
@@ -29,6 +34,7 @@ impl SqliteStore {
                     .bind(token.uses)
                     .bind(token.created_at.0)
                     .bind(token.expires_at.0)
+                    .bind(token.created_by)
                     .execute(&mut *connection)
                     .await?;
                 append(connection, event).await
@@ -53,6 +59,26 @@ impl SqliteStore {
         Ok(Some((TokenKey(key), row.try_get("site").doing(DOING)?)))
     }
 
+    pub(in crate::store) async fn join_tokens(&self) -> Result<Vec<JoinTokenInfo>, StoreError> {
+        let select = "select id, site, uses, uses_left, created_at, created_by, expires_at from join_token \
+                      order by created_at desc, id limit ?";
+        let select = sqlx::query(select).bind(JOIN_TOKENS_MAX);
+        select.fetch_all(&self.readers).await.doing(LISTING)?.iter().map(info).collect()
+    }
+
+    pub(in crate::store) async fn delete_join_token(&self, id: TokenId, event: Event) -> Result<bool, StoreError> {
+        self.write("deleting a join token", move |connection| {
+            Box::pin(async move {
+                let delete = sqlx::query("delete from join_token where id = ?").bind(id.0.as_slice());
+                if delete.execute(&mut *connection).await?.rows_affected() == 0 {
+                    return Ok(false);
+                }
+                append(connection, event).await.map(|()| true)
+            })
+        })
+        .await
+    }
+
     pub(in crate::store) async fn redeem(&self, redemption: Redemption, event: Event) -> Result<Redeemed, StoreError> {
         let (redeemed, certificate) = self
             .write("redeeming a join token", move |connection| {
@@ -75,6 +101,21 @@ impl SqliteStore {
             .await?;
         certificate.map_or(Ok(redeemed), |bytes| codes::document(&bytes).map(Redeemed::Again))
     }
+}
+
+fn info(row: &SqliteRow) -> Result<JoinTokenInfo, StoreError> {
+    let time = |column| row.try_get(column).map(UnixTime).doing(LISTING);
+    let number = |column| row.try_get(column).doing(LISTING).map(count);
+    let id: Vec<u8> = row.try_get("id").doing(LISTING)?;
+    Ok(JoinTokenInfo {
+        id: TokenId(id.try_into().map_err(|_| StoreError::Damaged("the name of a join token"))?),
+        site: row.try_get("site").doing(LISTING)?,
+        uses: number("uses")?,
+        uses_left: number("uses_left")?,
+        created_at: time("created_at")?,
+        created_by: row.try_get("created_by").doing(LISTING)?,
+        expires_at: time("expires_at")?,
+    })
 }
 
 /// Takes one use, if there is one and the name is free, and makes the member.

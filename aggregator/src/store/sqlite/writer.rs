@@ -359,6 +359,7 @@ mod tests {
                 body_hash: [0; 32],
                 boot: BootId(1),
                 sent: Now::default(),
+                config: 0,
             },
             certificate: certificate.clone(),
             certificate_signed: signed.clone(),
