@@ -1,10 +1,11 @@
 //! Load and benchmarks. Everything runs on loopback, is bounded in count and time, and ends by itself. The last line on
 //! standard output is one JSON object, also written to `target/bench/NAME.json`.
 //!
-//! `load` is a tool for operators: synthetic agents that speak the real protocol to real replicas. `ingest` and `store` measure
-//! beside their anchors; `deploy/bench.sh` starts the databases for them.
+//! `load` is a tool for operators: synthetic agents that speak the real protocol to real replicas. `ingest`, `store` and
+//! `report` measure beside their anchors; `deploy/bench.sh` starts the databases for them.
 #![forbid(unsafe_code)]
 
+mod availability;
 mod clock;
 mod copy;
 mod ingest;
@@ -39,6 +40,8 @@ enum Command {
     Ingest(ingest::Arguments),
     /// Bytes a row, a pair's day, the matrix of now.
     Store(shop::Arguments),
+    /// The availability of a month, from sums.
+    Report(availability::Arguments),
     /// Agents come back with a backlog of a day.
     Sync(sync::Arguments),
 }
@@ -52,6 +55,7 @@ async fn main() -> anyhow::Result<()> {
         Command::JoinRace(arguments) => Box::pin(race::run(arguments)).await,
         Command::Ingest(arguments) => Box::pin(ingest::run(arguments)).await,
         Command::Store(arguments) => Box::pin(shop::run(arguments)).await,
+        Command::Report(arguments) => Box::pin(availability::run(arguments)).await,
         Command::Sync(arguments) => Box::pin(sync::run(arguments)).await,
     }
 }

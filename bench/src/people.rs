@@ -32,6 +32,7 @@ impl Member {
             body_hash: sign::sha256(&[body]),
             boot: first.boot,
             sent,
+            config: 0,
         }
     }
 

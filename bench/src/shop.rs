@@ -14,6 +14,7 @@ use aggregator_core::series::Question;
 use anyhow::Context as _;
 use everypath_protocol::cell::{CellState, PackedCell};
 use everypath_protocol::id::{AgentId, mix64};
+use everypath_protocol::mesh_config::MeshConfig;
 use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};
 use everypath_protocol::window::ProbeKind;
 use serde_json::{Map, Value};
@@ -59,7 +60,8 @@ pub(crate) async fn run(arguments: Arguments) -> anyhow::Result<()> {
 async fn measure(arguments: &Arguments, rung: &Rung) -> anyhow::Result<Map<String, Value>> {
     let opened = rung.open(&format!("everypath_bench_store_{}", rung.name)).await?;
     let hours = if rung.is_wasm { arguments.hours.min(6) } else { arguments.hours };
-    let (ids, rows) = fill(&opened, arguments.agents, hours).await?;
+    let rounds = hours * 3_600 / WINDOW.as_seconds();
+    let (ids, rows) = fill(&opened, arguments.agents, rounds, WINDOW).await?;
     let mut part = Map::new();
     // What is packed or compressed by age is so now.
     let lease = opened.store.lease("jobs", ReplicaId(1), Span::seconds(3_600)).await?.context("a lease")?;
@@ -83,22 +85,26 @@ async fn measure(arguments: &Arguments, rung: &Rung) -> anyhow::Result<Map<Strin
     Ok(part)
 }
 
-/// A history of all pairs; returns the agents and how many windows were stored.
-async fn fill(opened: &Opened, agents: usize, hours: u64) -> anyhow::Result<(Vec<AgentId>, u64)> {
+/// A history of all pairs, a window each `step`; returns the agents and how many windows were stored.
+pub(crate) async fn fill(
+    opened: &Opened,
+    agents: usize,
+    rounds: u64,
+    step: Span,
+) -> anyhow::Result<(Vec<AgentId>, u64)> {
     let mesh = Mesh::open_or_found(opened.folder.path())?;
     let end = wall();
     let members = people::members(&mesh, agents, 3, end);
     let ids: Vec<AgentId> = members.iter().map(Member::id).collect();
-    let rounds = hours * 3_600 / WINDOW.as_seconds();
     let (mesh, store) = (&mesh, &opened.store);
     let sending = members.iter().zip(fleet(&ids, agents - 1, 3)).map(|(member, mut source)| async move {
         let (mut blocks, mut rows) = (Vec::new(), 0);
         for round in (0..rounds).rev() {
             // Whoever reads times trusts the monotonic clock: both clocks say the same of the past.
-            let written = MonoTime(WINDOW.0 * (rounds - round));
-            blocks.extend(source.round(end.minus(Span(WINDOW.0 * round)), written));
+            let written = MonoTime(step.0 * (rounds - round));
+            blocks.extend(source.round(end.minus(Span(step.0 * round)), written));
             if blocks.len() >= ROUNDS_PER_BATCH || round == 0 {
-                let sent = Now { wall: end, mono: MonoTime(WINDOW.0 * rounds) };
+                let sent = Now { wall: end, mono: MonoTime(step.0 * rounds) };
                 let batch = people::batch(mesh, member, std::mem::take(&mut blocks), end, sent)?;
                 rows += store.ingest(batch).await?.rows;
             }
@@ -156,7 +162,7 @@ async fn matrix(rung: &Rung, opened: &Opened, size: usize) -> anyhow::Result<(f6
         let watch = Watch::start();
         let store = rung.again(opened).await?;
         let state = store.matrix_state(wall().minus(Span::seconds(120))).await?;
-        let hub = Hub::start(Clock::system(), state);
+        let hub = Hub::start(Clock::system(), state, MeshConfig::usual().window());
         let bytes = hub.snapshot().await?;
         cold.push(watch.millis());
         anyhow::ensure!(bytes.len() > size * size * 4, "the matrix has {} bytes", bytes.len());

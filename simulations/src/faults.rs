@@ -1,8 +1,8 @@
 //! What goes wrong in a run, all drawn from its seed: which kinds, how often, and when.
 
 use crate::network::HostIndex;
+use crate::pace::{Pace, Size};
 use crate::random::Random;
-use crate::world::{Pace, Size};
 use everypath_protocol::time::Span;
 
 /// Something that goes wrong, or is mended.

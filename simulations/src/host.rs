@@ -2,8 +2,8 @@
 
 use crate::disk::{Disk, Platter};
 use crate::network::HostIndex;
+use crate::pace::Pace;
 use crate::random::Random;
-use crate::world::Pace;
 use everypath_protocol::id::{AgentId, BootId, Incarnation, MeshId, PublicKey};
 use everypath_protocol::sign::{Signed, SimulatedKey, SimulatedScheme, Verified, seal, sha256};
 use everypath_protocol::time::{MonoTime, Now, Span, UnixTime};

@@ -4,8 +4,8 @@
 
 use anyhow::{Context, bail};
 use everypath_protocol::time::Span;
+use simulations::pace::{Pace, Size};
 use simulations::report::{SeedReport, Summary, run, run_once, summarise};
-use simulations::world::{Pace, Size};
 use std::process::ExitCode;
 
 const USAGE: &str = "usage: simulations all

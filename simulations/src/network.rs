@@ -1,8 +1,8 @@
 //! Paths between hosts: how long they take, what they lose, and which do not exist now. Packets go in with a time, decisions
 //! come out.
 
+use crate::pace::Size;
 use crate::random::Random;
-use crate::world::Size;
 use everypath_protocol::id::mix64;
 use everypath_protocol::time::Span;
 use everypath_protocol::window::ProbeOutcome;

@@ -1,8 +1,9 @@
 //! Runs seeds, each twice, and says in one line of JSON what came of it.
 
+use crate::pace::{Pace, Size};
 use crate::returning::{DRAINED_MAX_H, FRESH_MAX_S};
 use crate::server::Bug;
-use crate::world::{Outcome, Pace, Size, World};
+use crate::world::{Outcome, World};
 use serde::Serialize;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};

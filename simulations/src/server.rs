@@ -1,7 +1,7 @@
 //! The aggregator of a run: the admission that ships, over a database that commits or does not.
 
+use crate::pace::{Pace, Size};
 use crate::truth::{Fingerprint, fingerprint};
-use crate::world::{Pace, Size};
 use aggregator_core::admit::{FLAG_RENUMBERED, Refusal, Row, admit};
 use everypath_protocol::batch::BatchHeader;
 use everypath_protocol::block::{Block, Content};
@@ -102,6 +102,14 @@ impl Server {
         mix64(self.seed ^ mix64(word ^ mix64(epoch.0 ^ mix64(seq.0)))).is_multiple_of(POISON_ONE_IN)
     }
 
+    /// What somebody hears who has nothing to send.
+    pub const fn check_in(&self, at: u64) -> UploadResult {
+        if at < self.busy_until {
+            return UploadResult::Busy { retry_after: Span::seconds(2) };
+        }
+        UploadResult::Acked { acked: Seq(0), next_sync: self.next_sync, agents: self.agents }
+    }
+
     /// One transaction: everything of the batch that is new, or nothing.
     pub fn ingest(&mut self, upload: &Upload, now: UnixTime, at: u64) -> UploadResult {
         if at < self.busy_until {
@@ -127,6 +135,7 @@ impl Server {
             body_hash: [0; 32],
             boot: upload.boot,
             sent: upload.sent,
+            config: 0,
         };
         let written = written(&blocks, upload, now);
         let prints = prints(&blocks);

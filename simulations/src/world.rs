@@ -3,6 +3,7 @@
 use crate::faults::{Fault, Plan};
 use crate::host::{Authority, Host, SCHEME};
 use crate::network::{HostIndex, Network};
+use crate::pace::{Pace, Size};
 use crate::queue::Queue;
 use crate::random::Random;
 use crate::returning::Returning;
@@ -36,65 +37,6 @@ pub(crate) enum Event {
     ServerStart,
     CheckLinks,
     Calm,
-}
-
-/// How large a run is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Size {
-    /// Agents.
-    pub agents: usize,
-    /// How long it lasts.
-    pub length: Span,
-    /// How much happens in it.
-    pub pace: Pace,
-}
-
-/// What a run is about. The code is the same; intervals and who can reach whom differ.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Pace {
-    /// One mesh at the usual intervals: how agents find each other and what they tell.
-    Mesh,
-    /// Islands of a few agents that measure every minute: days of faults between buffers and one database.
-    Keeping,
-    /// Pairs that measure each other. The aggregator is away for the whole length, and then all come back at once.
-    Returning,
-}
-
-/// Agents of an island.
-const ISLAND: usize = 8;
-/// The same where there are very many agents.
-const ISLAND_SMALL: usize = 2;
-
-impl Pace {
-    /// The island of a host.
-    pub(crate) const fn island(self, host: HostIndex) -> usize {
-        match self {
-            Self::Mesh => 0,
-            Self::Keeping => host / ISLAND,
-            Self::Returning => host / ISLAND_SMALL,
-        }
-    }
-
-    /// How many others an agent can measure.
-    pub(crate) fn others(self, host: HostIndex, agents: usize) -> usize {
-        (0..agents).filter(|other| self.island(*other) == self.island(host)).count() - 1
-    }
-
-    /// At the end nothing goes wrong any more for this long, so that what waits can arrive.
-    const fn calm(self) -> Span {
-        match self {
-            Self::Mesh | Self::Returning => Span::seconds(600),
-            Self::Keeping => Span::seconds(3_600),
-        }
-    }
-
-    /// Time between two hellos of an agent without a connection.
-    const fn hello(self) -> Span {
-        match self {
-            Self::Mesh => Span::seconds(10),
-            Self::Keeping | Self::Returning => Span::seconds(120),
-        }
-    }
 }
 
 /// What happened in a run.
@@ -328,9 +270,22 @@ impl World {
                 }
                 self.send(host, epoch, (first, last), is_backlog);
             }
+            Effect::CheckIn => self.check_in(host),
+            // The runs have no configuration yet.
+            Effect::Configured { .. } | Effect::Resolve(_) => {}
             Effect::CellChanged { to, .. } => self.fold(u64::from(to.code())),
             Effect::Anomaly(anomaly) => self.fold(anomaly as u64),
         }
+    }
+
+    /// Nothing is stored by it, so there and back is one event.
+    fn check_in(&mut self, host: HostIndex) {
+        let way = self.network.message(host, self.server_place()).filter(|_| self.server.is_up);
+        let (after, result) = match way {
+            Some(delay) => (Span(delay.0 * 2), self.server.check_in(self.at)),
+            None => (REQUEST_TIMEOUT, UploadResult::Unreachable),
+        };
+        self.deliver(after, host, Input::CheckedIn(result));
     }
 
     /// Carries an input to a neighbour. Whether it will arrive.
@@ -434,11 +389,7 @@ impl World {
 
     /// Members of the registry that can be of the island: looking through ten thousand for one takes too long.
     fn known(&self, host: HostIndex) -> impl Iterator<Item = (&HostIndex, &Verified<MemberRecord>)> {
-        let near = match self.pace {
-            Pace::Mesh => 0..=HostIndex::MAX,
-            Pace::Keeping | Pace::Returning => host.saturating_sub(ISLAND)..=host + ISLAND,
-        };
-        self.registry.range(near)
+        self.registry.range(self.pace.near(host))
     }
 
     pub(crate) fn link_timeout(&mut self) {

@@ -2,9 +2,10 @@
 //! without the bug must be clean.
 
 use everypath_protocol::time::Span;
+use simulations::pace::{Pace, Size};
 use simulations::report::run_once;
 use simulations::server::Bug;
-use simulations::world::{Outcome, Pace, Size};
+use simulations::world::Outcome;
 
 const SIZE: Size = Size { agents: 8, length: Span::seconds(3_600), pace: Pace::Mesh };
 

@@ -13,10 +13,17 @@ const EDGES: &[(&str, &[&str])] = &[
     ("everypath-protocol", &[]),
     ("everypath-verdict", &["everypath-protocol"]),
     ("everypath-config", &[]),
+    ("everypath-update", &["everypath-config"]),
     ("mesh-agent-core", &["everypath-protocol", "everypath-verdict"]),
     ("aggregator-core", &["everypath-protocol", "everypath-verdict"]),
-    ("mesh-agent", &["everypath-protocol", "everypath-verdict", "everypath-config", "mesh-agent-core"]),
-    ("aggregator", &["everypath-protocol", "everypath-verdict", "everypath-config", "aggregator-core"]),
+    (
+        "mesh-agent",
+        &["everypath-protocol", "everypath-verdict", "everypath-config", "everypath-update", "mesh-agent-core"],
+    ),
+    (
+        "aggregator",
+        &["everypath-protocol", "everypath-verdict", "everypath-config", "everypath-update", "aggregator-core"],
+    ),
     ("everypath-bench", &["everypath-protocol", "aggregator-core", "aggregator", "mesh-agent-core", "mesh-agent"]),
     ("simulations", &["everypath-protocol", "everypath-verdict", "mesh-agent-core", "aggregator-core"]),
 ];

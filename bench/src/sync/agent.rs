@@ -210,7 +210,11 @@ impl Returning {
                     inputs.push_back(Input::UploadFinished { epoch, result: UploadResult::Unreachable });
                 }
             }
+            // What is measured are batches; somebody who does not know check-ins is asked seldom.
+            Effect::CheckIn => inputs.push_back(Input::CheckedIn(UploadResult::Rejected)),
             Effect::Dial { .. }
+            | Effect::Configured { .. }
+            | Effect::Resolve(_)
             | Effect::Disconnect(_)
             | Effect::Compare { .. }
             | Effect::Give { .. }
