@@ -12,9 +12,12 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { gzipSync } from 'node:zlib';
 import { adminAnswer } from './dev/fake-admin.mjs';
+import { FakeAlerts } from './dev/fake-alerts.mjs';
+import { configAnswer, FakeConfig } from './dev/fake-config.mjs';
 import { FakeMesh } from './dev/fake-mesh.mjs';
 import { FakePeople } from './dev/fake-people.mjs';
 import { fakeSeries } from './dev/fake-series.mjs';
+import { FakeSystem, systemAnswer } from './dev/fake-system.mjs';
 import { acceptSocket, sendBinary } from './dev/socket.mjs';
 
 const { values: options } = parseArgs({
@@ -49,6 +52,9 @@ const POLICY =
 
 let mesh = begin(1n);
 let people = new FakePeople();
+let alerts = new FakeAlerts(mesh, { isHealthy: options.healthy });
+let config = new FakeConfig(mesh, options.healthy ? -1 : silentAgent());
+let system = new FakeSystem();
 let arriving = [];
 const clients = new Set();
 const silentAt = options['silent-after'] ? Date.now() + 1000 * options['silent-after'] : Infinity;
@@ -68,7 +74,7 @@ const ROUTES = {
     response.writeHead(204, { 'Set-Cookie': 'everypath_session=; Max-Age=0; Path=/' }).end();
   },
   'GET /api/v1/agents': (request, response) => {
-    const silent = options.healthy ? -1 : Math.floor(Number(options.agents) / 2) - 1;
+    const silent = options.healthy ? -1 : silentAgent();
     json(response, 200, { generation: Number(mesh.generation), agents: mesh.listing(silent) });
   },
   'GET /api/v1/matrix': (request, response) => {
@@ -81,11 +87,12 @@ const ROUTES = {
     const { uses, expires_in_s: life, site } = JSON.parse(await bodyOf(request));
     // A word that the form allows and this server does not, to see what a refused field looks like.
     if (site === 'reserved') {
-      const errors = [{ pointer: '#/site', detail: 'This name is reserved.' }];
-      return problem(response, 400, 'invalid_token_request', 'The token cannot be made.', errors);
+      const faults = [{ path: 'site', message: 'is reserved' }];
+      return problem(response, 400, 'invalid_token_request', 'The token cannot be made.', faults);
     }
     const expires_at = new Date(Date.now() + 1_000 * life).toISOString();
-    json(response, 201, { token: `ep1.${'exampletoken'.repeat(8)}`, uses, expires_at });
+    const id = system.addToken({ site: site ?? null, uses, expires_at }, whoIs(request).name);
+    json(response, 201, { id, token: `ep1.${'exampletoken'.repeat(8)}`, uses, expires_at });
     for (const timer of arriving) clearTimeout(timer);
     const isNew = ([name]) => !mesh.agents.some((agent) => agent.name === name);
     arriving = ARRIVALS.filter(isNew).map(([name, place, after]) =>
@@ -135,11 +142,18 @@ const server = createServer(async (request, response) => {
   const body = ['POST', 'PUT', 'PATCH'].includes(request.method)
     ? JSON.parse((await bodyOf(request)) || '{}')
     : null;
-  const asked = { key, path: pathname, query: searchParams, body, who: whoIs(request) };
-  const answer = await adminAnswer({ ...asked, people, mesh });
+  const { headers } = request;
+  const asked = { key, path: pathname, query: searchParams, headers, body, who: whoIs(request) };
+  const answer =
+    alerts.answer({ ...asked, mesh, schedules: system.schedules }) ??
+    configAnswer({ ...asked, config }) ??
+    systemAnswer({ ...asked, system, people, mesh }) ??
+    (await adminAnswer({ ...asked, people, mesh }));
   if (!answer) return problem(response, 404, 'not_found', 'No such route.');
-  if (answer.problem)
-    return problem(response, answer.status, answer.problem.code, answer.problem.detail);
+  if (answer.problem) {
+    const { code, detail, faults } = answer.problem;
+    return problem(response, answer.status, code, detail, faults);
+  }
   return answer.body ? json(response, answer.status, answer.body) : response.writeHead(204).end();
 });
 
@@ -162,6 +176,11 @@ function begin(generation) {
   return fresh;
 }
 
+/** Heard from last half an hour ago. */
+function silentAgent() {
+  return Math.floor(Number(options.agents) / 2) - 1;
+}
+
 function announce() {
   for (const socket of clients) sendBinary(socket, mesh.frame(REFETCH));
 }
@@ -173,11 +192,14 @@ async function signIn(request, response) {
     return problem(response, 401, 'wrong_credentials', 'The name or the password is wrong.');
   }
   people = new FakePeople();
+  system = new FakeSystem();
   for (const timer of arriving) clearTimeout(timer);
-  if (mesh.n !== Number(options.agents)) {
+  if (mesh.agents.some(({ kind, index }) => kind === 'agent' && index >= mesh.count)) {
     mesh = begin(mesh.generation + 1n);
     announce();
   }
+  alerts = new FakeAlerts(mesh, { isHealthy: options.healthy });
+  config = new FakeConfig(mesh, options.healthy ? -1 : silentAgent());
   response.setHeader('Set-Cookie', `everypath_session=${name}; HttpOnly; SameSite=Lax; Path=/`);
   return json(response, 200, { name, role: name });
 }
@@ -212,9 +234,17 @@ function json(response, status, body) {
   response.writeHead(status, { 'Content-Type': 'application/json' }).end(JSON.stringify(body));
 }
 
-function problem(response, status, code, detail, errors) {
+function problem(response, status, code, detail, faults) {
   const head = { 'Content-Type': 'application/problem+json' };
-  const body = { type: 'about:blank', title: code, status, code, detail, instance: '', errors };
+  const body = {
+    type: 'about:blank',
+    title: code,
+    status,
+    code,
+    detail,
+    instance: '',
+    faults,
+  };
   response.writeHead(status, head).end(JSON.stringify(body));
 }
 

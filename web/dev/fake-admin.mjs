@@ -19,6 +19,9 @@ export async function adminAnswer({ key, path, query, body, who, people, mesh })
   return route({ name, query, body, who, people });
 }
 
+const MEANWHILE =
+  'Somebody else gave the account another role meanwhile; nothing was done. Look at it and try again.';
+
 const OPEN = {
   'GET /api/v1/openapi.json': async () => ok(JSON.parse(await readFile(DOCUMENT, 'utf8'))),
   'GET /api/v1/reports/availability': ({ query, mesh }) => ok(fakeReport(mesh, query, Date.now())),
@@ -42,7 +45,8 @@ const OPEN = {
 const CLOSED = {
   'GET users': ({ people }) => ok({ users: people.users }),
   'POST users': ({ body, who, people }) => {
-    if (!NAME.test(body.name)) return refuse(400, 'invalid_user', '`name` is none.');
+    if (!NAME.test(body.name))
+      return refuse(400, 'invalid_user', 'name: is none.', [{ path: 'name', message: 'is none' }]);
     if (find(people.users, body.name))
       return refuse(409, 'name_taken', 'There is an account of this name.');
     people.users.push(user(body.name, body.role, {}));
@@ -55,6 +59,11 @@ const CLOSED = {
     if (!found) return refuse(404, 'unknown_user', 'There is no such account.');
     const leaves = body.disabled === true || (body.role ?? 'admin') !== 'admin';
     if (leaves && people.isLastAdmin(name)) return lastAdmin();
+    // Somebody else was quicker, to see what that looks like.
+    if (name === 'erin' && body.role === 'admin' && found.role === 'viewer') {
+      found.role = 'operator';
+      return refuse(409, 'changed_meanwhile', MEANWHILE);
+    }
     Object.assign(found, body);
     people.did(who.name, 'user.change', name, { role: null, disabled: null, ...body });
     return ok(found);
@@ -98,8 +107,8 @@ function ok(body) {
   return { status: 200, body };
 }
 
-function refuse(status, code, detail) {
-  return { status, problem: { code, detail } };
+function refuse(status, code, detail, faults = []) {
+  return { status, problem: { code, detail, faults } };
 }
 
 function lastAdmin() {

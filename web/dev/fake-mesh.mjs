@@ -48,10 +48,11 @@ export class FakeMesh {
   constructor(count, { seed = 7, generation = 1n } = {}) {
     this.#random = generator(seed);
     this.generation = generation;
-    this.agents = makeAgents(count);
-    this.n = count;
+    this.agents = [...makeAgents(count), ...makeEndpoints(count)];
+    this.count = count;
+    this.n = this.agents.length;
     this.base = this.agents.map(() => this.#random());
-    this.cells = new Uint32Array(count * count);
+    this.cells = new Uint32Array(this.n * this.n);
     for (let at = 0; at < this.cells.length; at += 1) this.cells[at] = this.#healthy(at);
   }
 
@@ -83,7 +84,7 @@ export class FakeMesh {
     const seen = (index) => Date.now() - (index === silent ? 26 * 60_000 : 2_000);
     return this.agents.map((agent) => ({
       ...agent,
-      last_seen_at: new Date(seen(agent.index)).toISOString(),
+      last_seen_at: agent.kind === 'agent' ? new Date(seen(agent.index)).toISOString() : null,
     }));
   }
 
@@ -109,18 +110,18 @@ export class FakeMesh {
   /** A picture with one of everything, for screenshots and tests. */
   breakSome() {
     // The pairs below are named by number; a mesh without them stays well.
-    if (this.n < 7) return;
+    if (this.count < 7) return;
     const write = (at, cell) => this.#measured(at) && (this.cells[at] = cell);
-    const { n } = this;
+    const { n, count } = this;
     const begin = (fault) => this.#begin({ ...fault, lasts: true }, write);
-    begin({ kind: 'column', agent: n - 1, state: STATE.down });
+    begin({ kind: 'column', agent: count - 1, state: STATE.down });
     begin({ kind: 'pair', at: 1 * n + 4, state: STATE.lossy });
     begin({ kind: 'pair', at: 4 * n + 1, state: STATE.slow });
     begin({ kind: 'pair', at: 2 * n + 6, state: STATE.lossy });
-    begin({ kind: 'row', agent: Math.floor(n / 2) - 1, state: STATE.unknown });
-    if (n < FULL_MESH_MAX) return;
-    begin({ kind: 'row', agent: 613 % n, state: STATE.down });
-    const [{ site: a }, { site: b }] = [this.agents[0], this.agents[n - 1]];
+    begin({ kind: 'row', agent: Math.floor(count / 2) - 1, state: STATE.unknown });
+    if (count < FULL_MESH_MAX) return;
+    begin({ kind: 'row', agent: 613 % count, state: STATE.down });
+    const [{ site: a }, { site: b }] = [this.agents[0], this.agents[count - 1]];
     begin({ kind: 'sites', a, b, state: STATE.lossy });
     for (let i = 0; i < 40; i += 1) {
       const state = this.#random() < 0.6 ? STATE.slow : STATE.lossy;
@@ -195,8 +196,11 @@ export class FakeMesh {
   #measured(at) {
     const source = Math.floor(at / this.n);
     const target = at % this.n;
-    if (source === target) return false;
-    if (this.n <= FULL_MESH_MAX) return true;
+    if (source === target || this.agents[source].kind === 'endpoint') return false;
+    // Five observe it, the first ones here; an agent that came since does not.
+    if (this.agents[target].kind === 'endpoint')
+      return source % this.count < 5 && source < this.count;
+    if (this.count <= FULL_MESH_MAX) return true;
     const low = Math.min(source, target);
     const high = Math.max(source, target);
     const isNeighbour = high - low <= 2;
@@ -238,9 +242,26 @@ function makeAgents(count) {
   });
 }
 
+/** Hosts without an agent, where the mesh is large enough that somebody would have set them up. */
+function makeEndpoints(count) {
+  if (count < 7) return [];
+  return [
+    ['gateway', '192.0.2.1'],
+    ['resolver', 'dns.example.org'],
+  ].map(([name, address], at) => ({
+    ...makeAgent(count + at, name, 'endpoints'),
+    kind: 'endpoint',
+    tags: [],
+    addresses: [address],
+    version: '',
+  }));
+}
+
 function makeAgent(index, name, site) {
   return {
     index,
+    kind: 'agent',
+    tags: [['web', 'edge'], ['backup'], []][index % 3],
     id: createHash('sha256').update(name).digest('hex'),
     name,
     site,

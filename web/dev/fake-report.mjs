@@ -33,11 +33,13 @@ export function fakeReport(mesh, query, now) {
   return {
     from: new Date(begin).toISOString(),
     to: new Date(end).toISOString(),
+    data_from: new Date(now - 20 * 86_400_000).toISOString(),
     made_of: seconds > 3 * 86_400 ? 'day' : 'hour',
     maths: MATHS,
     mesh: sum(all),
     sites: sites.sort(worst),
     agents: agents.sort(worst),
+    ...incidentsOf(mesh, query, begin, end),
     pairs_measured: asked.length,
     pairs: asked
       .map((pair) => ({
@@ -53,15 +55,78 @@ export function fakeReport(mesh, query, now) {
   };
 }
 
+/** Those of the made-up mesh: one is open, and the others were over before. */
+function incidentsOf(mesh, query, begin, end) {
+  const [first, second, , fourth] = mesh.agents;
+  const last = mesh.agents[mesh.count - 1];
+  const HOUR = 3_600_000;
+  const all = [
+    incident('3907185289bc18bcabc00197a4f66a93', 2, null, 'critical', 'host_down', last, {
+      acknowledged_by: 'ada',
+    }),
+    incident('5c07185289bc18bcabc00197a4f66b01', 9, 8.2, 'warning', 'pair_lossy', second, {
+      is_ambiguous: true,
+      first_opened_at: new Date(Date.now() - 11.5 * HOUR).toISOString(),
+      outages: 3,
+    }),
+    incident('77aa185289bc18bcabc00197a4f66b02', 50, 49.9, 'info', 'silent', fourth, {
+      is_silenced: true,
+      ending: 'gone',
+    }),
+    incident('88bb185289bc18bcabc00197a4f66b03', 190, 171, 'critical', 'host_down', first, {}),
+    incident('99cc185289bc18bcabc00197a4f66b04', 9_000, 8_990, 'critical', 'host_down', first, {}),
+  ].filter(
+    (one) =>
+      (one.ended_at === null || Date.parse(one.ended_at) > begin) &&
+      Date.parse(one.since) < end &&
+      (!query.get('agent') || one.agents.includes(query.get('agent'))) &&
+      (!query.get('site') || one.sites.includes(query.get('site'))),
+  );
+  return {
+    incidents_count: all.length,
+    incidents: all.slice(0, Number(query.get('incidents') ?? 100)),
+  };
+
+  function incident(id, from, to, severity, kind, agent, more) {
+    const at = (hours) => new Date(Date.now() - hours * HOUR).toISOString();
+    const words = {
+      host_down: 'Host NAME is down',
+      pair_lossy: 'Losses to NAME',
+      silent: 'NAME is silent',
+    };
+    return {
+      id,
+      state: to === null ? 'open' : 'over',
+      severity,
+      class: kind,
+      title: words[kind].replace('NAME', agent?.name ?? 'nobody'),
+      subject: 'agent',
+      agents: agent ? [agent.name] : [],
+      sites: agent ? [agent.site] : [],
+      since: at(from),
+      opened_at: at(from - 0.003),
+      first_opened_at: at(from - 0.003),
+      outages: 1,
+      ended_at: to === null ? null : at(to),
+      duration_s: (from - (to ?? 0)) * 3_600,
+      ending: to === null ? null : 'recovered',
+      is_silenced: false,
+      is_ambiguous: false,
+      acknowledged_by: null,
+      ...more,
+    };
+  }
+}
+
 function pairsOf(mesh, seconds) {
   const pairs = [];
   for (let from = 0; from < mesh.n; from += 1) {
     for (let to = 0; to < mesh.n; to += 1) {
-      if (from === to) continue;
+      if (from === to || mesh.agents[from].kind === 'endpoint') continue;
       const salt = ((from * 31 + to * 17) % 23) / 23;
       // The agent that is down in the picture, and the one in the middle that cannot judge.
-      const isDown = to === mesh.n - 1;
-      const isBlind = from === Math.floor(mesh.n / 2) - 1;
+      const isDown = to === mesh.count - 1;
+      const isBlind = from === Math.floor(mesh.count / 2) - 1;
       const unknown = isBlind ? seconds : seconds * (0.002 + 0.01 * salt);
       const down = isBlind
         ? 0

@@ -1,6 +1,6 @@
 /** The pages about people, the log, reports, the system and the API, and each state of them that looks different. */
 
-import { problem, session, silence } from './answers.mjs';
+import { noSocket, problem, session, silence } from './answers.mjs';
 
 const refused = problem(403, 'not_allowed', 'Your role may not see this.');
 const busy = problem(503, 'busy', 'The database does not answer.');
@@ -20,6 +20,15 @@ export function adminPagesOf([first]) {
     users: { path: '/users', ready: '[data-testid=user-table] tbody a' },
     'users-manage': { path: '/users?user=ada', ready: '[data-testid=manage-user]' },
     'users-manage-self': { path: '/users?user=admin', ready: '[data-testid=manage-user]' },
+    'users-meanwhile': {
+      path: '/users?user=erin',
+      ready: '[data-testid=manage-user]',
+      act: async (page) => {
+        await page.selectOption('[name=role]', 'admin');
+        await page.click('[data-testid=manage-user] [type=submit]');
+        await page.waitForSelector('[role=alert]');
+      },
+    },
     'users-delete': {
       path: '/users?user=dave',
       ready: '[data-testid=manage-user]',
@@ -80,6 +89,7 @@ export function adminPagesOf([first]) {
       ready: '.notice',
     },
     reports: { path: '/reports', ready: report },
+    'reports-young': { path: '/reports?period=30d', ready: report },
     'reports-filtered': { path: `/reports?period=24h&agent=${first}`, ready: report },
     'reports-custom': {
       path: '/reports?period=custom&from=2026-09-01&to=2026-09-30&pairs=100',
@@ -108,7 +118,36 @@ export function adminPagesOf([first]) {
       ),
       ready: '.notice',
     },
-    system: { path: '/system', ready: '[data-testid=retention] dl' },
+    'reports-mail': {
+      path: '/reports?mail=1',
+      prepare: mailChannel,
+      ready: '[data-testid=schedule-form] form',
+    },
+    'reports-no-channel': {
+      path: '/reports?mail=new',
+      prepare: at('**/api/v1/channels', (route) => route.fulfill({ json: { channels: [] } })),
+      ready: '[data-testid=schedule-form] p',
+    },
+    'reports-bottom': { path: '/reports', ready: '[data-testid=schedules] tbody a', act: bottom },
+    'reports-viewer': { path: '/reports', prepare: session('viewer'), ready: report },
+    'reports-operator': {
+      path: '/reports',
+      prepare: session('operator'),
+      ready: '[data-testid=schedules] table',
+      act: bottom,
+    },
+    'reports-incidents': {
+      path: '/reports',
+      ready: '[data-testid=report-incidents] tbody a',
+      act: (page) => page.locator('[data-testid=report-incidents]').scrollIntoViewIfNeeded(),
+    },
+    system: { path: '/system', ready: '[data-testid=replicas] table' },
+    'system-bad': { path: '/system', prepare: allWrong, ready: '[data-testid=warnings]' },
+    'system-away': {
+      path: '/system',
+      prepare: at('**/api/v1/system', busy),
+      ready: '.notice',
+    },
     'system-viewer': {
       path: '/system',
       prepare: session('viewer'),
@@ -120,6 +159,7 @@ export function adminPagesOf([first]) {
       prepare: (page) => page.route('**/{healthz,readyz}', busy),
       ready: '[data-testid=retention] dl',
     },
+    'system-fetched': { path: '/system', prepare: noSocket, ready: '[data-testid=stale]' },
     'system-stale': { path: '/system', prepare: silence, ready: '[data-testid=stale]' },
     api: { path: '/docs/api', ready: '[data-testid=operations] a' },
     'api-report': { path: '/docs/api?op=availability_report', ready: '[data-testid=operation]' },
@@ -179,6 +219,36 @@ async function wrongPassword(page) {
 async function asPrinted(page) {
   await page.emulateMedia({ media: 'print' });
   await page.setViewportSize({ width: 688, height: 1_000 });
+}
+
+async function mailChannel(page) {
+  const target = { kind: 'mail', host: 'mail.example.org', to: ['noc@example.org'] };
+  const channels = [{ id: 2, name: 'Operations mail', enabled: true, target }];
+  await page.route('**/api/v1/channels', (route) => route.fulfill({ json: { channels } }));
+}
+
+async function bottom(page) {
+  await page.evaluate(() => window.scrollTo(0, document.body.scrollHeight));
+}
+
+/** Everything at once that can be wrong with an aggregator that answers. */
+async function allWrong(page) {
+  await page.route('**/api/v1/system', async (route) => {
+    const told = await (await route.fetch()).json();
+    await route.fulfill({
+      json: {
+        ...told,
+        draining: true,
+        database: { ...told.database, rung: 'sqlite', shared: false },
+        replicas: told.replicas.map((one) => ({ ...one, is_leader: false })).slice(1),
+        unled_s: 190,
+        ingest: { ...told.ingest, unsummed_s: 4_000 },
+        agents: { ...told.agents, fresh: 0, stale: 7, never_seen: 2 },
+        clock: { doubted: true, why: 'It jumped by 3 h since the last deleting.' },
+        update: { checked_at: null, newest: null, available: false, problem: 'No answer.' },
+      },
+    });
+  });
 }
 
 async function nothingMeasured(route) {

@@ -4,7 +4,9 @@
  */
 
 import { adminPagesOf } from './admin-pages.mjs';
-import { problem, session, silence } from './answers.mjs';
+import { alertPagesOf } from './alert-pages.mjs';
+import { leftOut, problem, session, silence } from './answers.mjs';
+import { configPages } from './config-pages.mjs';
 
 const series = (answer) => async (page) => {
   await page.route('**/series?**', answer);
@@ -16,7 +18,8 @@ async function withoutPoints(route) {
   await route.fulfill({ json: { ...(await answer.json()), points: [] } });
 }
 
-export function pagesOf([first, second]) {
+/** `endpoint` is undefined on a mesh without one. */
+export function pagesOf([first, second, endpoint]) {
   const pair = `/pairs/${first}/${second}`;
   const drawn = '[data-testid=history] canvas';
   return {
@@ -28,6 +31,19 @@ export function pagesOf([first, second]) {
         page.route('**/api/v1/matrix', problem(403, 'not_allowed', 'Your role may not see this.')),
       ready: '[role=alert]',
     },
+    'overview-left-out': { path: '/', prepare: leftOut, ready: '[data-testid=troubles] li' },
+    'matrix-left-out': { path: '/matrix', prepare: leftOut, ready: '[data-testid=matrix]' },
+    'agents-left-out': { path: '/agents', prepare: leftOut, ready: '[data-testid=agents] tbody a' },
+    'agent-left-out': {
+      path: '/agents',
+      prepare: leftOut,
+      ready: 'tr:has(.kind:text("left out")) a',
+      act: async (page) => {
+        await page.locator('tr:has(.kind:text("left out")) a').first().click();
+        await page.waitForSelector('[data-testid=left-out]');
+      },
+    },
+    'config-left-out': { path: '/config', prepare: leftOut, ready: '[data-testid=in-force]' },
     matrix: { path: '/matrix', ready: '[data-testid=matrix]' },
     list: { path: '/matrix?view=list', ready: '[data-testid=matrix-list] tr[data-state]' },
     loss: { path: '/matrix?lens=loss&sort=worst', ready: '[data-testid=matrix]' },
@@ -55,7 +71,10 @@ export function pagesOf([first, second]) {
       ready: '[role=status] .bar',
     },
     'pair-missing': { path: `/pairs/${first}/nobody`, ready: '.notice' },
-    join: { path: '/join', ready: '[data-testid=join]' },
+    'agents-tag': { path: '/agents?tag=web', ready: '[data-testid=agents] tbody a' },
+    ...(endpoint ? endpointPages(first, endpoint) : {}),
+    join: { path: '/join', ready: '[data-testid=join-tokens]' },
+    'join-revoke': { path: '/join', ready: '[data-testid=join-tokens]', act: revokeToken },
     'join-refused': { path: '/join', ready: '[data-testid=join]', act: refuse },
     'join-token': { path: '/join', ready: '[data-testid=join]', act: makeToken },
     'join-confirm': { path: '/join', ready: '[data-testid=join]', act: leaveToken },
@@ -65,8 +84,31 @@ export function pagesOf([first, second]) {
       ready: '[data-testid=no-permission]',
     },
     missing: { path: '/nowhere', ready: '[data-testid=not-found]' },
+    ...alertPagesOf([first]),
+    ...configPages(),
     ...adminPagesOf([first]),
   };
+}
+
+function endpointPages(first, endpoint) {
+  return {
+    'agent-endpoint': { path: `/agents/${endpoint}`, ready: '[data-testid=peers] tbody a' },
+    'pair-endpoint': { path: `/pairs/${first}/${endpoint}`, ready: '[data-testid=history] canvas' },
+    'pair-from-endpoint': { path: `/pairs/${endpoint}/${first}`, ready: '.notice' },
+    'matrix-endpoint': { path: `/matrix?pair=${first}~${endpoint}`, ready: '[data-testid=pair]' },
+    'list-endpoint': {
+      path: `/matrix?view=list&q=${endpoint}`,
+      ready: '[data-testid=matrix-list] tr[data-state]',
+    },
+  };
+}
+
+async function revokeToken(page) {
+  await page
+    .getByRole('button', { name: /^Revoke/ })
+    .first()
+    .click();
+  await page.waitForSelector('dialog[open]');
 }
 
 async function refuse(page) {
@@ -77,13 +119,13 @@ async function refuse(page) {
         status: 400,
         code: 'invalid_token_request',
         detail: 'The token cannot be made as it was asked for.',
-        errors: [{ pointer: '#/site', detail: 'This name is reserved.' }],
+        faults: [{ path: 'site', message: 'is reserved' }],
       },
     }),
   );
   await page.fill('[name=site]', 'reserved');
   await page.click('[data-testid=join] [type=submit]');
-  await page.waitForSelector('[role=alert]');
+  await page.waitForSelector('[aria-invalid=true]');
 }
 
 async function makeToken(page) {

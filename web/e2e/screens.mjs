@@ -3,6 +3,7 @@
  * Fails on any accessibility finding, on any breach of the content security policy, and on any script error.
  *
  *   node e2e/screens.mjs --url http://127.0.0.1:8080 --name admin --password secret --out shots [--only pair,join]
+ *                      [--schemes dark]
  */
 import { mkdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -18,6 +19,7 @@ const { values: options } = parseArgs({
     password: { type: 'string', default: 'everypath' },
     out: { type: 'string', default: 'dist-screens' },
     only: { type: 'string' },
+    schemes: { type: 'string', default: 'light,dark' },
     chromium: { type: 'string', default: '/usr/bin/chromium' },
   },
 });
@@ -51,7 +53,7 @@ const faults = [];
 let pictures = 0;
 
 try {
-  for (const colorScheme of ['light', 'dark']) {
+  for (const colorScheme of options.schemes.split(',')) {
     for (const [size, shape] of Object.entries(SIZES)) await visit(colorScheme, size, shape);
   }
 } finally {
@@ -62,7 +64,8 @@ console.log(`${pictures} pictures in ${options.out}, ${faults.length} findings`)
 process.exit(faults.length > 0 ? 1 : 0);
 
 async function visit(colorScheme, size, shape) {
-  const context = await browser.newContext({ ...shape, colorScheme });
+  // What comes in while axe looks must not be half faded in either.
+  const context = await browser.newContext({ ...shape, colorScheme, reducedMotion: 'reduce' });
   context.setDefaultTimeout(20_000);
   const label = `${colorScheme}-${size}`;
   context.on('weberror', (found) =>
@@ -112,27 +115,38 @@ async function visit(colorScheme, size, shape) {
 /** Each in a page of its own, so that nothing prepared for one of them reaches another. */
 async function visitPage(context, name, { path, ready, prepare, act }) {
   const page = await context.newPage();
-  await prepare?.(page);
-  await page.goto(options.url + path);
-  await page.waitForSelector(ready);
-  await act?.(page);
-  await page.waitForTimeout(500);
-  await look(page, name);
+  try {
+    await prepare?.(page);
+    await page.goto(options.url + path);
+    await page.waitForSelector(ready);
+    await act?.(page);
+    await page.waitForTimeout(500);
+    await look(page, name);
+    await weighWidth(page, name);
+  } catch (error) {
+    // The others are worth a look all the same.
+    faults.push(`${name}: ${error.message.split('\n')[0]}`);
+  }
+  await page.close();
+}
+
+async function weighWidth(page, name) {
   const overflow = await page.evaluate(
     () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
   );
   if (overflow > 0) faults.push(`${name}: the page is ${overflow} px wider than the window`);
-  await page.close();
 }
 
 function isWanted(name) {
   return !options.only || options.only.split(',').some((part) => name.startsWith(part));
 }
 
-/** Two agents of the mesh, whichever it is: far enough apart to be of two sites where there are two. */
+/** Two agents of the mesh, whichever it is: far enough apart to be of two sites where there are two; and an endpoint. */
 async function agentNames(page) {
   const { agents } = await page.evaluate(async () => (await fetch('/api/v1/agents')).json());
-  return agents.length < 2 ? [] : [agents[1].name, (agents[4] ?? agents[0]).name];
+  const members = agents.filter(({ kind }) => kind !== 'endpoint');
+  const endpoint = agents.find(({ kind }) => kind === 'endpoint')?.name;
+  return members.length < 2 ? [] : [members[1].name, (members[4] ?? members[0]).name, endpoint];
 }
 
 async function openMenu(page, label) {
@@ -166,7 +180,18 @@ async function openPair(page, label) {
   await page.waitForSelector('[data-testid=pair]', { state: 'detached' });
 }
 
+/** What is half faded in has half of its contrast; what moves for ever is not waited for. */
+async function settle(page) {
+  await page.evaluate(() => {
+    const passing = document
+      .getAnimations()
+      .filter(({ effect }) => effect?.getComputedTiming().endTime !== Infinity);
+    return Promise.all(passing.map(({ finished }) => finished.catch(() => undefined)));
+  });
+}
+
 async function look(page, name) {
+  await settle(page);
   await page.screenshot({ path: join(options.out, `${name}.png`) });
   pictures += 1;
   await page.evaluate(AXE);

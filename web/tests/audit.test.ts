@@ -1,6 +1,17 @@
 import { describe, expect, it } from 'vitest';
 import type { AuditEntry } from '../src/api/people';
-import { auditQuestion, byDay, parseAudit, sayActor, sayDeed, sealOf } from '../src/model/audit';
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  ACTIONS,
+  auditQuestion,
+  byDay,
+  parseAudit,
+  placeOf,
+  sayActor,
+  sayDeed,
+  sealOf,
+} from '../src/model/audit';
 
 const NOW = Date.parse('2026-11-23T12:00:00Z');
 
@@ -25,6 +36,10 @@ const say = (changes: Partial<Record<keyof AuditEntry, unknown>>) => {
   return `${sayActor(one)} ${sayDeed(one)}`;
 };
 
+/** As they stand in the source of the aggregator; names of files look alike. */
+const WORDS =
+  /"((?:access|agent|alert_rule|api_token|channel|config|incident|invitation|join_token|password|report_schedule|session|setting|silence|user)\.(?!key|toml)[a-z_]+)"/g;
+
 describe('an entry as a sentence', () => {
   it('says what was done', () => {
     expect(say({ detail: { role: 'operator' } })).toBe(
@@ -46,6 +61,52 @@ describe('an entry as a sentence', () => {
         detail: { samples_s: 604_800, days_s: 315_360_000 },
       }),
     ).toBe('admin set how long things are kept: windows 7 days, days 10 years');
+  });
+
+  it('says what was done about alerts, reports and the configuration', () => {
+    const rule = { subject: '4', detail: { name: 'Loss', enabled: false } };
+    expect(say({ action: 'alert_rule.create', ...rule })).toBe(
+      'admin made the rule 4, “Loss”, disabled',
+    );
+    expect(
+      say({ action: 'channel.test', subject: '1', detail: { name: 'Pager', sent: false } }),
+    ).toBe('admin sent a test through the channel 1, “Pager”, which failed');
+    expect(say({ action: 'silence.change', subject: '7', detail: { reason: 'new disks' } })).toBe(
+      'admin changed the silence 7: “new disks”',
+    );
+    expect(say({ action: 'incident.acknowledge', subject: 'ab'.repeat(16), detail: null })).toBe(
+      'admin acknowledged the incident abababab',
+    );
+    expect(
+      say({ action: 'config.change', subject: 'version 3', detail: { changes: 1, why: 'less' } }),
+    ).toBe('admin made version 3 of the configuration, with 1 change: “less”');
+    expect(
+      say({ action: 'config.rollback', subject: 'version 4', detail: { copy_of: 2, why: '' } }),
+    ).toBe('admin went back to version 2 of the configuration, as version 4');
+  });
+
+  it('knows every word that the aggregator writes', () => {
+    const source = '../aggregator/src';
+    const written = readdirSync(source, { recursive: true, encoding: 'utf8' })
+      .filter((name) => name.endsWith('.rs'))
+      .flatMap((name) => [...readFileSync(join(source, name), 'utf8').matchAll(WORDS)])
+      .map(([, word]) => word)
+      .filter((word) => word !== 'user.createb');
+    const actions = [...new Set(written)];
+    expect(actions.length).toBeGreaterThan(30);
+    for (const action of actions) {
+      if (action === 'access.deny') continue;
+      expect(say({ action, subject: 'x' }), action).not.toContain('did ');
+      expect(ACTIONS.map(({ value }) => value)).toContain(action.split('.')[0]);
+    }
+  });
+
+  it('leads to what was changed, as long as that can be there', () => {
+    const at = (action: string, subject: string) => placeOf(entry({ action, subject }));
+    expect(at('alert_rule.change', '4')).toBe('/rules?rule=4');
+    expect(at('alert_rule.delete', '4')).toBeNull();
+    expect(at('config.rollback', 'version 12')).toBe('/config/versions/12');
+    expect(at('session.create', '')).toBeNull();
   });
 
   it('names those who are no account', () => {

@@ -6,36 +6,36 @@ import { packCell } from './cells';
 describe('numbers', () => {
   it('show RTT with three digits and the unit that fits', () => {
     expect([268, 999, 1_000, 9_994, 9_996, 48_128, 99_960, 1_204_000].map(formatRtt)).toEqual([
-      '268 µs',
-      '999 µs',
-      '1.00 ms',
-      '9.99 ms',
-      '10.0 ms',
-      '48.1 ms',
-      '100 ms',
-      '1.20 s',
+      '268\u00a0µs',
+      '999\u00a0µs',
+      '1.00\u00a0ms',
+      '9.99\u00a0ms',
+      '10.0\u00a0ms',
+      '48.1\u00a0ms',
+      '100\u00a0ms',
+      '1.20\u00a0s',
     ]);
   });
 
   it('show loss in percent, and never turn unknown into zero', () => {
     expect([0, 4, 96, 100, 1_000].map(formatLoss)).toEqual([
-      '0 %',
-      '0.4 %',
-      '9.6 %',
-      '10 %',
-      '100 %',
+      '0\u00a0%',
+      '0.4\u00a0%',
+      '9.6\u00a0%',
+      '10\u00a0%',
+      '100\u00a0%',
     ]);
     expect([formatLoss(null), formatRtt(null)]).toEqual(['–', '–']);
   });
 
   it('show an age in its largest unit, also when clocks run backwards', () => {
     expect([-5, 999, 59_999, 60_000, 7_200_000, 172_800_000].map(formatAge)).toEqual([
-      '0 s',
-      '0 s',
-      '59 s',
-      '1 min',
-      '2 h',
-      '2 d',
+      '0\u00a0s',
+      '0\u00a0s',
+      '59\u00a0s',
+      '1\u00a0min',
+      '2\u00a0h',
+      '2\u00a0d',
     ]);
   });
 
@@ -48,7 +48,7 @@ describe('the spoken cell', () => {
   it('says both directions with both numbers', () => {
     const said = sayPair('a', 'b', packCell(LOSSY, 20, 48_128), packCell(DOWN, 1_000, null));
     expect(said).toBe(
-      'a to b: lossy, loss 2.0 %, RTT 48.1 ms. Reverse: down, loss 100 %, RTT not known.',
+      'a to b: lossy, loss 2.0\u00a0%, RTT 48.1\u00a0ms. Reverse: down, loss 100\u00a0%, RTT not known.',
     );
   });
 

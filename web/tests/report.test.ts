@@ -4,7 +4,9 @@ import {
   csvPath,
   formatShare,
   parseReport,
+  periodFor,
   questionOf,
+  sayDataFrom,
   sayShare,
   slicesOf,
 } from '../src/model/report';
@@ -36,16 +38,26 @@ describe('a period', () => {
 
   it('goes into the address and back; nonsense there is the usual one', () => {
     const wanted = custom('2026-01-01', '2026-01-31');
-    const params = periodParams(wanted, '30d');
+    const params = periodParams(wanted);
     expect(parsePeriod(new URLSearchParams(params as Record<string, string>), '30d')).toEqual(
       wanted,
     );
-    expect(periodParams({ period: '30d', from: '', to: '' }, '30d').period).toBeNull();
+    expect(periodParams({ period: '30d', from: '', to: '' }).period).toBe('30d');
     expect(parsePeriod(new URLSearchParams('period=ever&from=yesterday'), '30d')).toEqual({
       period: '30d',
       from: '',
       to: '',
     });
+  });
+
+  it('is as long as there is something to report', () => {
+    const joined = (daysAgo: number) => ({
+      joined_at: new Date(NOW - daysAgo * 86_400_000).toISOString(),
+    });
+    expect(periodFor([joined(0.2), joined(0.9)], NOW)).toBe('24h');
+    expect(periodFor([joined(0.2), joined(3)], NOW)).toBe('7d');
+    expect(periodFor([joined(90), joined(0.2)], NOW)).toBe('30d');
+    expect(periodFor([], NOW)).toBe('30d');
   });
 
   it('says why it cannot be', () => {
@@ -76,17 +88,27 @@ describe('a report', () => {
     expect(parseReport(new URLSearchParams('pairs=7')).pairs).toBe(25);
   });
 
+  it('says since when there is data, where that is inside of its period', () => {
+    const say = (data_from: string | null) =>
+      sayDataFrom({ from: '2026-02-01T00:00:00Z', to: '2026-03-01T00:00:00Z', data_from });
+    expect(say('2026-02-11T08:30:00Z')).toBe(
+      'There is data since 11 Feb 2026, 08:30 UTC; before that nothing was measured.',
+    );
+    const none = [null, '2026-01-31T00:00:00Z', '2026-02-01T00:00:00Z'];
+    expect([...none, '2026-03-02T00:00:00Z'].map(say)).toEqual(['', '', '', '']);
+  });
+
   it('never rounds up to all, nor down to nothing', () => {
-    expect(formatShare(100)).toBe('100 %');
-    expect(formatShare(99.9999)).toBe('99.999 %');
-    expect(formatShare(99.995)).toBe('99.995 %');
-    expect(formatShare(99.96, 1)).toBe('99.9 %');
-    expect(formatShare(0)).toBe('0 %');
+    expect(formatShare(100)).toBe('100\u00a0%');
+    expect(formatShare(99.9999)).toBe('99.999\u00a0%');
+    expect(formatShare(99.995)).toBe('99.995\u00a0%');
+    expect(formatShare(99.96, 1)).toBe('99.9\u00a0%');
+    expect(formatShare(0)).toBe('0\u00a0%');
     expect(formatShare(null)).toBe('–');
-    expect(sayShare(0)).toBe('0 %');
-    expect(sayShare(0.000001)).toBe('less than 0.01 %');
-    expect(sayShare(0.999999)).toBe('more than 99.99 %');
-    expect(sayShare(0.5)).toBe('50.0 %');
+    expect(sayShare(0)).toBe('0\u00a0%');
+    expect(sayShare(0.000001)).toBe('less than 0.01\u00a0%');
+    expect(sayShare(0.999999)).toBe('more than 99.99\u00a0%');
+    expect(sayShare(0.5)).toBe('50.0\u00a0%');
   });
 
   it('splits a time into parts of the whole, also where there is none', () => {

@@ -1,11 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import {
-  joinPeriod,
-  retentionFaults,
-  sayPeriod,
-  shortened,
-  splitPeriod,
-} from '../src/model/retention';
+import { retentionFaults, sayPeriod, shortened } from '../src/model/retention';
+import { LONG, secondsOf, spanOf } from '../src/model/span';
 import { sayClock, versionsOf } from '../src/model/system';
 
 const DAY = 86_400;
@@ -20,10 +15,9 @@ const USUAL = {
 describe('how long things are kept', () => {
   it('is written in the largest unit that says it exactly, and read back', () => {
     for (const seconds of [3_600, 5_400, DAY, 90 * DAY, 61]) {
-      const { count, unit } = splitPeriod(seconds);
-      expect(joinPeriod(count, unit)).toBe(seconds);
+      expect(secondsOf(spanOf(seconds, LONG))).toBe(seconds);
     }
-    expect(splitPeriod(36 * 3_600)).toEqual({ count: 36, unit: 'hours' });
+    expect(spanOf(36 * 3_600, LONG)).toEqual({ value: 36, unit: 'h' });
     expect(sayPeriod(730 * DAY)).toBe('2 years');
     expect(sayPeriod(DAY)).toBe('1 day');
     expect(sayPeriod(90 * DAY)).toBe('90 days');
@@ -49,8 +43,8 @@ describe('how long things are kept', () => {
 describe('what the page can tell of the system', () => {
   it('compares clocks without saying which is wrong', () => {
     expect(sayClock(300)).toBe('agrees with this browser’s');
-    expect(sayClock(-30_000)).toBe('30 s behind this browser’s');
-    expect(sayClock(600_000)).toBe('10 min ahead of this browser’s');
+    expect(sayClock(-30_000)).toBe('30\u00a0s behind this browser’s');
+    expect(sayClock(600_000)).toBe('10\u00a0min ahead of this browser’s');
   });
 
   it('counts versions, the most frequent first', () => {

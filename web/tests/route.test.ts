@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { errorOf, fieldErrors } from '../src/model/problem';
+import { errorAt, errorOf, fieldErrors } from '../src/model/problem';
 import { permits } from '../src/model/role';
 import { agentPath, matchPath, pairPath } from '../src/model/route';
 
@@ -41,23 +41,36 @@ describe('a role', () => {
 });
 
 describe('failures of fields', () => {
-  it('are found by the pointer of a problem document', () => {
+  it('are found by their place, with what is in it', () => {
     const errors = fieldErrors({
-      errors: [
-        { pointer: '#/site', detail: 'Too long.' },
-        { pointer: '/channels/0/url', detail: 'Not a URL.' },
-        { pointer: '#/a~1b', detail: 'Odd.' },
-        { pointer: '#/site', detail: 'No spaces.' },
+      faults: [
+        { path: 'site', message: 'is too long' },
+        { path: 'target.settings.to[1]', message: '`x`: Missing domain or user.' },
+        { path: 'site', message: 'must not have spaces' },
+        { path: 'sites', message: 'is another field' },
       ],
     });
-    expect(errorOf(errors, 'site')).toBe('Too long. No spaces.');
-    expect(errorOf(errors, 'channels.0.url')).toBe('Not a URL.');
-    expect(errorOf(errors, 'a/b')).toBe('Odd.');
+    expect(errorOf(errors, 'site')).toBe('Is too long. Must not have spaces.');
+    expect(errorOf(errors, 'target.settings.to')).toBe('x: Missing domain or user.');
+    expect(errorAt(errors, 'target.settings.to')).toBe('');
     expect(errorOf(errors, 'uses')).toBe('');
   });
 
+  it('call other fields what the forms call them', () => {
+    const faults = [
+      { path: 'for_s', message: 'must be at most 86400, which is a day' },
+      { path: 'condition.below_us', message: 'must be at most `above_us`' },
+      { path: 'channels[0]', message: 'there is no channel 7' },
+    ];
+    expect(fieldErrors({ faults }).map(({ detail }) => detail)).toEqual([
+      'Must be at most a day.',
+      'Must be at most the threshold.',
+      'There is no channel 7.',
+    ]);
+  });
+
   it('are none in a body of another shape', () => {
-    for (const body of [undefined, null, 'x', {}, { errors: 'x' }, { errors: [null, 1, {}] }]) {
+    for (const body of [undefined, null, 'x', {}, { faults: 'x' }, { faults: [null, 1, {}] }]) {
       expect(fieldErrors(body)).toEqual([]);
     }
   });

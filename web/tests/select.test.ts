@@ -71,6 +71,9 @@ describe('the list', () => {
       'alpha-1 beta-9',
       'alpha-2 beta-9',
     ]);
+    expect(list(broken, { text: 'alpha-2 <> beta' }).sort()).toEqual([
+      ...['alpha-2 beta-9', 'beta-10 alpha-2', 'beta-9 alpha-2'],
+    ]);
     expect(list(broken, { text: '> beta-9', states: ['slow', 'lossy'] })).toEqual([
       'beta-10 beta-9',
       'alpha-1 beta-9',

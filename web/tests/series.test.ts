@@ -104,7 +104,14 @@ describe('a series', () => {
 describe('times', () => {
   it('says a duration in two units at most', () => {
     const said = [0, 45, 200, 7_500, 7_200, 273_600].map(formatDuration);
-    expect(said).toEqual(['0 s', '45 s', '3 min 20 s', '2 h 5 min', '2 h', '3 d 4 h']);
+    expect(said).toEqual([
+      '0\u00a0s',
+      '45\u00a0s',
+      '3\u00a0min 20\u00a0s',
+      '2\u00a0h 5\u00a0min',
+      '2\u00a0h',
+      '3\u00a0d 4\u00a0h',
+    ]);
   });
 
   it('names the day where another one begins', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { placeBeside } from '../src/model/place';
 import { formatOrder, nextOrder, pageOf, parseOrder, withParams } from '../src/model/table';
-import { selectAgents, AGENT_ORDER, type AgentRow } from '../src/model/agents';
+import { selectAgents, tagsOf, AGENT_ORDER, type AgentRow } from '../src/model/agents';
 
 const COLUMNS = ['name', 'loss'] as const;
 const FALLBACK = { column: 'name', descending: false } as const;
@@ -48,6 +48,7 @@ describe('the table of agents', () => {
   const row = (name: string, part: Partial<AgentRow> = {}): AgentRow => ({
     name,
     site: 'alpha',
+    tags: [],
     version: '0.1.0',
     last_seen_at: '2026-11-23T00:00:00Z',
     health: { from: well, to: well },
@@ -55,13 +56,13 @@ describe('the table of agents', () => {
     ...part,
   });
   const rows = [
-    row('node-10'),
+    row('node-10', { tags: ['web', 'edge'] }),
     row('node-9', { health: { from: well, to: { ...well, slow: 3 } } }),
     row('node-2', { isSilent: true, last_seen_at: null }),
     row('node-1', { site: 'beta', health: { from: { ...well, down: 1 }, to: well } }),
   ];
-  const names = (text: string, order = AGENT_ORDER) =>
-    selectAgents(rows, text, order).map((one) => one.name);
+  const names = (text: string, order = AGENT_ORDER, tag = '') =>
+    selectAgents(rows, text, tag, order).map((one) => one.name);
 
   it('puts the silent first, then those with the worst pairs', () => {
     expect(names('')).toEqual(['node-2', 'node-1', 'node-9', 'node-10']);
@@ -70,6 +71,16 @@ describe('the table of agents', () => {
   it('keeps what every word matches', () => {
     expect(names('NODE beta')).toEqual(['node-1']);
     expect(names('nothing')).toEqual([]);
+    expect(names('edge')).toEqual(['node-10']);
+  });
+
+  it('keeps those with a tag, by its whole name, and counts them', () => {
+    expect(names('', AGENT_ORDER, 'web')).toEqual(['node-10']);
+    expect(names('', AGENT_ORDER, 'we')).toEqual([]);
+    expect(tagsOf(rows)).toEqual([
+      { tag: 'edge', count: 1 },
+      { tag: 'web', count: 1 },
+    ]);
   });
 
   it('sorts names as people count, and never heard from as the longest ago', () => {

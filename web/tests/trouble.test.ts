@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { arrivalsSince } from '../src/model/arrivals';
+import { arrivalsSince, sayArrival } from '../src/model/arrivals';
 import { agentHealth, sayHealth, siteMatrix, totalOf, worstOf } from '../src/model/health';
 import { LiveMatrix } from '../src/model/live';
 import { peersOf } from '../src/model/peers';
+import { findShapes } from '../src/model/shapes';
 import { isSilent, silenceMs } from '../src/model/silence';
 import { findTroubles, headline, type SeenAgent } from '../src/model/trouble';
+import { summarise } from '../src/model/worst';
 import { packCell } from './cells';
 
 const NOW = Date.parse('2026-11-23T10:00:00Z');
@@ -51,8 +53,11 @@ describe('what is wrong now', () => {
     const matrix = matrixOf(5, { '0>1': lossy, '1>0': packCell(SLOW, 0, 90_000), '2>3': lossy });
     const troubles = findTroubles(matrix, agents(5), NOW, 12);
     expect(troubles.map(({ title }) => title)).toEqual(['n0 ⇄ n1', 'n2 → n3']);
-    expect(troubles[0].detail).toBe('4.0 % loss there, slow, 90.0 ms back');
-    expect(troubles[1]).toMatchObject({ detail: '4.0 % loss this way only', href: '/pairs/n2/n3' });
+    expect(troubles[0].detail).toBe('4.0\u00a0% loss there, slow, 90.0\u00a0ms back');
+    expect(troubles[1]).toMatchObject({
+      detail: '4.0\u00a0% loss this way only',
+      href: '/pairs/n2/n3',
+    });
     expect(headline(matrix, 0)).toEqual({ state: 'lossy', title: '3 pairs in trouble' });
   });
 
@@ -76,7 +81,25 @@ describe('what is wrong now', () => {
     const cells: Record<string, number> = { '1>2': lossy };
     for (const [source, target] of crossing) cells[`${source}>${target}`] = lossy;
     const titles = findTroubles(matrixOf(12, cells), inTwo, NOW, 12).map(({ title }) => title);
-    expect(titles).toEqual(['Most pairs from a to b', 'n1 → n2']);
+    expect(titles).toEqual(['Most pairs from a to b are in trouble', 'n1 → n2']);
+  });
+
+  it('tells a cut between two sites once, and blames none of the agents for it', () => {
+    const inThree = agents(9).map((agent) => ({
+      ...agent,
+      site: 'abc'[Math.floor(agent.index / 3)],
+    }));
+    const isCut = (source: number, target: number) => source < 3 !== target < 3;
+    const between = (target: string) => `All pairs between a and ${target} are down`;
+    const cells: Record<string, number> = {};
+    for (let at = 0; at < 81; at += 1)
+      if (isCut(Math.floor(at / 9), at % 9)) cells[`${Math.floor(at / 9)}>${at % 9}`] = down;
+    const [first, second, ...more] = findTroubles(matrixOf(9, cells), inThree, NOW, 12);
+    expect([first.title, second.title, more]).toEqual([between('b'), between('c'), []]);
+    expect(first).toMatchObject({ detail: '18 down of 18', href: '/matrix?q=a%20%3C%3E%20b' });
+    const { shapes, rest } = findShapes(matrixOf(9, cells), inThree);
+    expect(shapes.map(({ filter }) => filter)).toEqual(['a <> b', 'a <> c']);
+    expect(rest).toEqual([]);
   });
 
   it('gives each pair to one group only', () => {
@@ -98,8 +121,19 @@ describe('what is wrong now', () => {
     expect(findTroubles(matrix, agents(5), NOW, 12)[0].title).toBe('n0 measures nothing');
     const silent = findTroubles(matrix, agents(5, 0), NOW, 12);
     expect(silent).toHaveLength(1);
-    expect(silent[0]).toMatchObject({ title: 'n0 is silent', detail: 'not heard from for 5 min' });
+    expect(silent[0]).toMatchObject({
+      title: 'n0 is silent',
+      detail: 'not heard from for 5\u00a0min',
+    });
     expect(headline(matrixOf(5), 1).title).toBe('1 agent is silent');
+  });
+
+  it('is no matrix without trouble while somebody is silent or a pair is not known', () => {
+    expect(summarise(matrixOf(3), 0)).toBe('No trouble on 6 pairs');
+    expect(summarise(matrixOf(3), 1)).toBe('1 agent is silent');
+    expect(summarise(matrixOf(3, { '0>1': unknown }), 0)).toBe('1 pair not known');
+    const both = matrixOf(3, { '0>1': down, '1>2': unknown });
+    expect(summarise(both, 2)).toBe('1 of 6 pairs in trouble; 2 agents are silent');
   });
 
   it('counts an agent that was never heard from as silent', () => {
@@ -142,5 +176,16 @@ describe('arrivals', () => {
     const now = ['a', 'b', 'c'].map((id, index) => ({ id, index }));
     const matrix = matrixOf(3, { '2>0': unknown, '2>1': unknown, '0>2': unknown });
     expect(arrivalsSince(before, now, matrix)).toEqual([{ agent: now[2], pairs: 4, measured: 1 }]);
+  });
+
+  it('are asked about when they joined and say nothing', () => {
+    const said = (secondsAgo: number, last_seen_at: string | null, measured = 0) => {
+      const joined_at = new Date(NOW - 1_000 * secondsAgo).toISOString();
+      return sayArrival({ agent: { joined_at, last_seen_at }, pairs: 16, measured }, NOW);
+    };
+    expect(said(5, null)).toBe('waiting for its first results');
+    expect(said(31, null)).toBe('joined, never reported: is `mesh-agent run` started?');
+    expect(said(31, new Date(NOW).toISOString())).toBe('waiting for its first results');
+    expect(said(31, null, 8)).toBe('8 of 16 pairs measured');
   });
 });

@@ -5,6 +5,7 @@ import { client, result } from './client';
 import type { components } from './schema';
 
 export type Report = components['schemas']['AvailabilityReport'];
+export type IncidentOfReport = components['schemas']['IncidentOfReport'];
 export type Times = components['schemas']['Times'];
 export type SiteOfReport = components['schemas']['SiteOfReport'];
 export type AgentOfReport = components['schemas']['AgentOfReport'];

@@ -25,6 +25,58 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/alert-rules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All rules.
+         * @description # Errors
+         *     401 without a session or an API token, 403 for a token without the scope `read`.
+         */
+        get: operations["alert_rules_list"];
+        put?: never;
+        /**
+         * Make a rule. It holds within seconds, on every replica. Needs the role `operator`.
+         * @description # Errors
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 409 if there are 64 already.
+         */
+        post: operations["alert_rule_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/alert-rules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change a rule. Needs the role `operator`.
+         * @description # Errors
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it.
+         */
+        put: operations["alert_rule_replace"];
+        post?: never;
+        /**
+         * Delete a rule. Incidents that only it was about end. Needs the role `operator`.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if there is none.
+         */
+        delete: operations["alert_rule_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/api-tokens": {
         parameters: {
             query?: never;
@@ -40,9 +92,10 @@ export interface paths {
         get: operations["api_tokens_list"];
         put?: never;
         /**
-         * Make an API token. It gets at most the role and the scopes of whoever makes it.
+         * Make an API token. It gets at most the role of whoever makes it, is never worth more than that account, and is deleted with it.
+         *     People make tokens, and the command line; a token makes none.
          * @description # Errors
-         *     400 for values that no token may have, 401 and 403 for whoever may not, 409 if there is one of that name.
+         *     400 for values that no token may have, 401 and 403 for whoever may not, 409 if there is one of that name or there are too many.
          */
         post: operations["api_token_create"];
         delete?: never;
@@ -93,6 +146,214 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/channels": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All channels, without their secrets. Needs the role `operator`.
+         * @description # Errors
+         *     401 and 403 for whoever may not.
+         */
+        get: operations["channels_list"];
+        put?: never;
+        /**
+         * Make a channel. Rules that name no channels tell it too. Needs the role `admin`.
+         * @description # Errors
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 409 for a name that is taken or too many.
+         */
+        post: operations["channel_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change a channel. It may be used at once again. Needs the role `admin`.
+         * @description # Errors
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it.
+         */
+        put: operations["channel_replace"];
+        post?: never;
+        /**
+         * Delete a channel, its secrets and its log. What it was told stays as it is. Needs the role `admin`.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if there is none, 409 while reports are sent through it.
+         */
+        delete: operations["channel_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{id}/deliveries": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What went through a channel, newest first. Needs the role `operator`.
+         * @description # Errors
+         *     400 for parameters that cannot be, 401 and 403 for whoever may not, 404 if there is no such channel.
+         */
+        get: operations["channel_deliveries"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/channels/{id}/test": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send a test through a channel, also one that is not enabled or rests, and say how it ended. Needs the role `admin`.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if there is none. That the provider did not take it is no error.
+         */
+        post: operations["channel_test"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The configuration of the mesh that is in force. Its version is in the header `ETag`.
+         * @description # Errors
+         *     401 without a session or an API token, 403 for a token without the scope `read`.
+         */
+        get: operations["config_show"];
+        /**
+         * Replace the configuration of the mesh as a whole. Agents run it within about ten seconds; `GET /api/v1/config/agents` says which
+         *     do. The header `If-Match` must name the version that was read, so that nobody undoes what somebody else did. Needs the role
+         *     `operator`.
+         * @description # Errors
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 409 where the signing key is kept elsewhere, 412 if somebody
+         *     else changed it meanwhile, 428 without `If-Match`.
+         */
+        put: operations["config_set"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/config/agents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Which agents run which version of the configuration, as they said themselves.
+         * @description # Errors
+         *     401 without a session or an API token, 403 for a token without the scope `read`.
+         */
+        get: operations["config_agents"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/config/versions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All versions, newest first, by pages.
+         * @description # Errors
+         *     400 for a limit that is none, 401 without a session or an API token, 403 for a token without the scope `read`.
+         */
+        get: operations["config_versions"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/config/versions/{version}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One version with its contents.
+         * @description # Errors
+         *     401 without a session or an API token, 403 for a token without the scope `read`, 404 for a version that is not kept.
+         */
+        get: operations["config_version"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/config/versions/{version}/rollback": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Go back: make a new version with the contents of this one. Needs the role `operator`.
+         * @description # Errors
+         *     400 for what no agent would take any more, 401 and 403 for whoever may not, 404 for a version that is not kept, 409 where the
+         *     signing key is kept elsewhere, 412 if somebody else changed it meanwhile, 428 without `If-Match`.
+         */
+        post: operations["config_rollback"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/hello": {
         parameters: {
             query?: never;
@@ -114,6 +375,74 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/incidents": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Incidents, newest first.
+         * @description # Errors
+         *     400 for parameters that cannot be, with all that is wrong; 401 without a session or an API token.
+         */
+        get: operations["incidents_list"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One incident.
+         * @description # Errors
+         *     401 without a session or an API token, 404 if there is none of this name.
+         */
+        get: operations["incident_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/incidents/{id}/acknowledgement": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Take care of an open incident: it is not told again while it lasts. Needs the role `operator`.
+         * @description # Errors
+         *     400 for a note that is too long, 401 and 403 for whoever may not, 404 if it is not open.
+         */
+        put: operations["incident_acknowledge"];
+        post?: never;
+        /**
+         * Take care of an incident no longer. Needs the role `operator`.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if it is not open.
+         */
+        delete: operations["incident_take_back"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/ingest": {
         parameters: {
             query?: never;
@@ -125,6 +454,7 @@ export interface paths {
         put?: never;
         /**
          * Results of one agent: an `Envelope` (docs/reference) in postcard, signed by the agent. May be repeated; nothing is stored twice.
+         *     One without any results is a check-in: it is answered and stores nothing.
          * @description # Errors
          *     400 for what cannot be read, 401 for what is not signed by a member, 409 for a gap, 413 for too much, 429 for a backlog
          *     that has to wait, 503 when busy.
@@ -186,7 +516,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
-        get?: never;
+        /**
+         * The join tokens, also those that have ended. Needs the role `admin`, and of a token the scope `join`.
+         * @description # Errors
+         *     401 and 403 for whoever may not.
+         */
+        get: operations["join_tokens_list"];
         put?: never;
         /**
          * Make a join token. Needs the role `admin`.
@@ -195,6 +530,28 @@ export interface paths {
          */
         post: operations["join_token_create"];
         delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/join-tokens/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /**
+         * Revoke a join token: nobody joins with it from now on, on any replica. Who has joined stays. Needs the role `admin`, and of a token
+         *     the scope `join`.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if there is none.
+         */
+        delete: operations["join_token_delete"];
         options?: never;
         head?: never;
         patch?: never;
@@ -211,7 +568,8 @@ export interface paths {
          * Frames of the live matrix, at most ten a second. `docs/reference/live-protocol.md` describes the bytes. When the session or
          *     token ends, or gets another role, the connection is closed with 4401: at once by the replica that was told, by others within 5 s.
          * @description # Errors
-         *     401 without a session or an API token, 403 from a page of another origin, 503 with too many clients.
+         *     401 without a session or an API token, 403 from a page of another origin, 429 with too many clients of one account, 503 with too
+         *     many at all.
          */
         get: operations["live"];
         put?: never;
@@ -272,13 +630,90 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * One pair over time, from the rollup that fits the step. `source` and `target` are names or public keys of agents.
+         * One pair over time, from the rollup that fits the step. `source` and `target` are names or public keys of agents;
+         *     a target may also be an endpoint.
          * @description # Errors
          *     400 for a range or step that cannot be, 401 without a session or token, 404 for an agent that is not there.
          */
         get: operations["pair_series"];
         put?: never;
         post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/report-schedules": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * All schedules of reports. Needs the role `operator`.
+         * @description # Errors
+         *     401 and 403 for whoever may not.
+         */
+        get: operations["report_schedules_list"];
+        put?: never;
+        /**
+         * Have a report sent again and again, beginning with the period that ends next. Needs the role `admin`.
+         * @description # Errors
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 409 for a name that is taken or too many.
+         */
+        post: operations["report_schedule_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/report-schedules/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change a schedule. What waits is sent through the channel that it has then; another time begins with the period that ends next.
+         *     Needs the role `admin`.
+         * @description # Errors
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it.
+         */
+        put: operations["report_schedule_replace"];
+        post?: never;
+        /**
+         * Delete a schedule, and what waits of it. Needs the role `admin`.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if there is none.
+         */
+        delete: operations["report_schedule_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/report-schedules/{id}/send": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Send the report of the period just past now, also of a schedule that is not enabled, and say how it ended. What is due later
+         *     comes all the same. It is the `last` of its schedule unless one waits, and `sent_now` in the log. Needs the role `admin`.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if there is none, 503 while too many reports are made. That the mail server did not take it
+         *     is no error.
+         */
+        post: operations["report_schedule_send"];
         delete?: never;
         options?: never;
         head?: never;
@@ -385,6 +820,79 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/silences": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Silences, also those that were over in the last weeks.
+         * @description # Errors
+         *     401 without a session or an API token, 403 for a token without the scope `read`.
+         */
+        get: operations["silences_list"];
+        put?: never;
+        /**
+         * Keep something from being told. Incidents are kept all the same. Needs the role `operator`.
+         * @description # Errors
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 409 if 256 are not over yet.
+         */
+        post: operations["silence_create"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/silences/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /**
+         * Change a silence; to end it, let it end now. Needs the role `operator`.
+         * @description # Errors
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it.
+         */
+        put: operations["silence_replace"];
+        post?: never;
+        /**
+         * Delete a silence. Needs the role `operator`.
+         * @description # Errors
+         *     401 and 403 for whoever may not, 404 if there is none.
+         */
+        delete: operations["silence_delete"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/system": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * How this aggregator fares: database, replicas, what comes in, and whether anything stands still.
+         * @description # Errors
+         *     401 without a session or an API token, 403 for a token without the scope `read`, 503 while the database is away.
+         */
+        get: operations["system_show"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/users": {
         parameters: {
             query?: never;
@@ -422,7 +930,7 @@ export interface paths {
         put?: never;
         post?: never;
         /**
-         * Delete an account with its sessions. API tokens that its owner made stay: delete them too, if they are to end.
+         * Delete an account with its sessions. API tokens that its owner made open nothing from then on.
          * @description # Errors
          *     401 and 403 for whoever may not, 404 if there is none, 409 for the last administrator.
          */
@@ -464,7 +972,33 @@ export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
         /**
-         * @description A member of the mesh.
+         * @description What one says when one takes care of an incident.
+         * @example {
+         *       "note": "looking"
+         *     }
+         */
+        AcknowledgeRequest: {
+            /** @description May be empty. */
+            note?: string;
+        };
+        /**
+         * @description Somebody takes care of it.
+         * @example {
+         *       "at": "2026-11-23T00:05:00Z",
+         *       "by": "ada",
+         *       "note": "looking"
+         *     }
+         */
+        Acknowledgement: {
+            /** @description Since when. */
+            at: string;
+            /** @description Who. */
+            by: string;
+            /** @description What they said; may be empty. */
+            note: string;
+        };
+        /**
+         * @description A member of the mesh, or an endpoint.
          * @example {
          *       "addresses": [
          *         "10.83.1.11"
@@ -472,14 +1006,18 @@ export interface components {
          *       "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
          *       "index": 0,
          *       "joined_at": "2026-11-22T08:00:00Z",
+         *       "kind": "agent",
          *       "last_seen_at": "2026-11-23T00:00:00Z",
          *       "name": "alpha-1",
          *       "site": "alpha",
+         *       "tags": [
+         *         "web"
+         *       ],
          *       "version": "0.1.0"
          *     }
          */
         Agent: {
-            /** @description Where it is probed; empty until it has said hello. */
+            /** @description Where it is probed; empty until it has said hello. Of an endpoint its address or DNS name. */
             addresses: string[];
             /** @description Its public key, 64 hexadecimal digits. */
             id: string;
@@ -490,15 +1028,50 @@ export interface components {
             index: number;
             /** @description When it became known. */
             joined_at: string;
+            /** @description Whether it measures. */
+            kind: components["schemas"]["AgentKind"];
             /** @description When it was last heard of. */
             last_seen_at: string | null;
             /** @description What people call it. */
             name: string;
-            /** @description Where it is. */
+            /** @description Where it is, as the configuration says, else as it said when it joined; `endpoints` for endpoints. */
             site: string;
+            /** @description Words to select it by, as the configuration says. */
+            tags: string[];
             /** @description Version of its program; empty until it has said hello. */
             version: string;
         };
+        /**
+         * @description What one agent runs.
+         * @example {
+         *       "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
+         *       "is_current": true,
+         *       "name": "alpha-1",
+         *       "since": "2026-11-23T00:00:04Z",
+         *       "version": 7
+         *     }
+         */
+        AgentConfigState: {
+            /** @description Its public key. */
+            id: string;
+            /** @description It runs the version in force. */
+            is_current: boolean;
+            /** @description What people call it. */
+            name: string;
+            /** @description When it said so first. */
+            since: string | null;
+            /**
+             * Format: int64
+             * @description What it said that it runs, signed; 0 is nothing of the mesh; nothing if it never said anything.
+             */
+            version: number | null;
+        };
+        /**
+         * @description What stands in a row or a column.
+         * @example agent
+         * @enum {string}
+         */
+        AgentKind: "agent" | "endpoint";
         /**
          * @description One agent.
          * @example {
@@ -524,7 +1097,25 @@ export interface components {
             site: string;
         };
         /**
-         * @description All members.
+         * @description What holds for one agent.
+         * @example {
+         *       "agent": "alpha-1",
+         *       "site": "alpha",
+         *       "tags": [
+         *         "web"
+         *       ]
+         *     }
+         */
+        AgentText: {
+            /** @description Its name, or its public key. */
+            agent: string;
+            /** @description Where it is, in place of what it said when it joined. */
+            site?: string | null;
+            /** @description Words to select it by, at most 16. */
+            tags?: string[];
+        };
+        /**
+         * @description All members, and behind them all endpoints.
          * @example {
          *       "agents": [
          *         {
@@ -534,9 +1125,13 @@ export interface components {
          *           "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
          *           "index": 0,
          *           "joined_at": "2026-11-22T08:00:00Z",
+         *           "kind": "agent",
          *           "last_seen_at": "2026-11-23T00:00:00Z",
          *           "name": "alpha-1",
          *           "site": "alpha",
+         *           "tags": [
+         *             "web"
+         *           ],
          *           "version": "0.1.0"
          *         }
          *       ],
@@ -551,6 +1146,102 @@ export interface components {
              * @description Changes when the list does; the matrix has the same number.
              */
             generation: number;
+        };
+        /**
+         * @description A rule with its number.
+         * @example {
+         *       "changed_at": "2026-11-23T00:00:00Z",
+         *       "changed_by": "",
+         *       "id": 1,
+         *       "rule": {
+         *         "channels": null,
+         *         "clear_for_s": 0,
+         *         "condition": {
+         *           "kind": "unreachable"
+         *         },
+         *         "enabled": true,
+         *         "for_s": 0,
+         *         "name": "Unreachable",
+         *         "scope": {
+         *           "both_ways": false,
+         *           "source": {
+         *             "agents": [],
+         *             "sites": [],
+         *             "tags": []
+         *           },
+         *           "target": {
+         *             "agents": [],
+         *             "sites": [],
+         *             "tags": []
+         *           }
+         *         },
+         *         "severity": "critical"
+         *       },
+         *       "version": 1
+         *     }
+         */
+        AlertRule: {
+            /** @description When it was changed last. */
+            changed_at: string;
+            /** @description By whom; empty for what was there from the beginning. */
+            changed_by: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description What it says. */
+            rule: components["schemas"]["RuleBody"];
+            /**
+             * Format: int64
+             * @description Grows with each change. To change it send the version that was read.
+             */
+            version: number;
+        };
+        /**
+         * @description All rules.
+         * @example {
+         *       "rules": [
+         *         {
+         *           "changed_at": "2026-11-23T00:00:00Z",
+         *           "changed_by": "ada",
+         *           "id": 1,
+         *           "rule": {
+         *             "channels": null,
+         *             "clear_for_s": 0,
+         *             "condition": {
+         *               "kind": "unreachable"
+         *             },
+         *             "enabled": true,
+         *             "for_s": 0,
+         *             "name": "Unreachable",
+         *             "scope": {
+         *               "both_ways": true,
+         *               "source": {
+         *                 "agents": [],
+         *                 "sites": [
+         *                   "berlin"
+         *                 ],
+         *                 "tags": []
+         *               },
+         *               "target": {
+         *                 "agents": [],
+         *                 "sites": [
+         *                   "porto"
+         *                 ],
+         *                 "tags": []
+         *               }
+         *             },
+         *             "severity": "critical"
+         *           },
+         *           "version": 1
+         *         }
+         *       ]
+         *     }
+         */
+        AlertRules: {
+            /** @description By number. */
+            rules: components["schemas"]["AlertRule"][];
         };
         /**
          * @description A token, without its secret.
@@ -572,7 +1263,7 @@ export interface components {
             created_at: string;
             /** @description Who made it; empty if that was done on the aggregator's host. */
             created_by: string;
-            /** @description It has ended and opens nothing. */
+            /** @description It opens nothing: it has ended, or the account of whoever made it is disabled. */
             expired: boolean;
             /** @description When it ends; `null` if it does not. */
             expires_at: string | null;
@@ -701,7 +1392,33 @@ export interface components {
          * @description What was available.
          * @example {
          *       "agents": [],
+         *       "data_from": "2026-10-01T08:00:00Z",
          *       "from": "2026-10-24T00:00:00Z",
+         *       "incidents": [
+         *         {
+         *           "acknowledged_by": "ada",
+         *           "agents": [
+         *             "beta-2"
+         *           ],
+         *           "class": "host_down",
+         *           "duration_s": 528,
+         *           "ended_at": "2026-11-22T23:59:00Z",
+         *           "ending": "recovered",
+         *           "first_opened_at": "2026-11-22T23:50:20Z",
+         *           "id": "3907185289bc18bcabc00197a4f66a93",
+         *           "is_ambiguous": false,
+         *           "is_silenced": false,
+         *           "opened_at": "2026-11-22T23:50:20Z",
+         *           "outages": 1,
+         *           "severity": "critical",
+         *           "since": "2026-11-22T23:50:12Z",
+         *           "sites": [],
+         *           "state": "over",
+         *           "subject": "agent",
+         *           "title": "Host beta-2 is down"
+         *         }
+         *       ],
+         *       "incidents_count": 1,
          *       "made_of": "day",
          *       "maths": "For each ordered pair …",
          *       "mesh": {
@@ -733,8 +1450,14 @@ export interface components {
         AvailabilityReport: {
             /** @description The worst first. */
             agents: components["schemas"]["AgentOfReport"][];
+            /** @description Since when there is a mesh: before that nothing could be measured. Left out without agents. */
+            data_from?: string | null;
             /** @description First moment. */
             from: string;
+            /** @description The newest first, as many as were asked for. */
+            incidents: components["schemas"]["IncidentOfReport"][];
+            /** @description How many incidents were open at some time of the period, of those that were asked for. */
+            incidents_count: number;
             /** @description Sums of which length were added: `hour` or `day`. */
             made_of: string;
             /** @description How the numbers are made. */
@@ -788,6 +1511,499 @@ export interface components {
             target: number;
         };
         /**
+         * @description Where one state of a cell ends and the next begins.
+         * @example {
+         *       "down_after_losses": 3,
+         *       "lossy_after_losses": 3,
+         *       "slow_margin": "5ms",
+         *       "stale_after_intervals": 4,
+         *       "up_after_replies": 2
+         *     }
+         */
+        CellText: {
+            /**
+             * Format: int32
+             * @description Losses in a row until a cell is down, 1 to 12.
+             * @default 3
+             */
+            down_after_losses: number;
+            /**
+             * Format: int32
+             * @description Losses among the last 24 probes until it is lossy, 1 to 24.
+             * @default 3
+             */
+            lossy_after_losses: number;
+            /**
+             * @description It is slow when the median is this much above twice the usual round-trip time, at most `10s`.
+             * @default 5ms
+             */
+            slow_margin: string;
+            /**
+             * Format: int32
+             * @description After this many intervals without an outcome it is unknown, 2 to 20.
+             * @default 4
+             */
+            stale_after_intervals: number;
+            /**
+             * Format: int32
+             * @description Replies in a row until it is not down any more, 1 to 12.
+             * @default 2
+             */
+            up_after_replies: number;
+        };
+        /**
+         * @description One thing that is different.
+         * @example {
+         *       "from": "5s",
+         *       "path": "probe.interval",
+         *       "to": "2s"
+         *     }
+         */
+        Change: {
+            /** @description What was there; nothing if it is new. */
+            from: string | null;
+            /** @description Where, as in `endpoints[gateway].address`. */
+            path: string;
+            /** @description What is there now; nothing if it is gone. */
+            to: string | null;
+        };
+        /**
+         * @description A channel without its secrets.
+         * @example {
+         *       "changed_at": "2026-11-23T00:00:00Z",
+         *       "changed_by": "ada",
+         *       "enabled": true,
+         *       "failures": 0,
+         *       "id": 1,
+         *       "name": "On call",
+         *       "repeat_s": 14400,
+         *       "resting_until": null,
+         *       "target": {
+         *         "kind": "discord",
+         *         "origin": "https://discord.com"
+         *       },
+         *       "trouble": null,
+         *       "version": 1
+         *     }
+         */
+        Channel: {
+            /** @description When it was changed last. */
+            changed_at: string;
+            /** @description By whom. */
+            changed_by: string;
+            /** @description Whether it is used. */
+            enabled: boolean;
+            /**
+             * Format: int32
+             * @description How often it failed in a row.
+             */
+            failures: number;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description What people call it. */
+            name: string;
+            /**
+             * Format: int64
+             * @description After so many seconds an incident that nobody acknowledged is told again; 0 is never.
+             */
+            repeat_s: number;
+            /** @description It is not used before, because the provider asked for that or did not answer. */
+            resting_until: string | null;
+            /** @description Where it leads. */
+            target: components["schemas"]["Settings"];
+            /** @description What the last failure was; `null` once it worked again. */
+            trouble: string | null;
+            /**
+             * Format: int64
+             * @description Grows with each change. To change it send the version that was read.
+             */
+            version: number;
+        };
+        /**
+         * @description A channel that is wanted.
+         * @example {
+         *       "enabled": true,
+         *       "name": "On call",
+         *       "repeat_s": 14400,
+         *       "target": {
+         *         "kind": "discord",
+         *         "url": "https://discord.com/api/webhooks/123/abc"
+         *       }
+         *     }
+         */
+        ChannelBody: {
+            /** @description Whether it is used. */
+            enabled: boolean;
+            /** @description What people call it; no two have the same. */
+            name: string;
+            /**
+             * Format: int64
+             * @description After so many seconds an incident that nobody acknowledged is told again, 600 to 604,800; 0 is never.
+             */
+            repeat_s: number;
+            /** @description Where it leads. */
+            target: components["schemas"]["TargetBody"];
+        };
+        /**
+         * @description All channels.
+         * @example {
+         *       "channels": [
+         *         {
+         *           "changed_at": "2026-11-23T00:00:00Z",
+         *           "changed_by": "ada",
+         *           "enabled": true,
+         *           "failures": 0,
+         *           "id": 1,
+         *           "name": "On call",
+         *           "repeat_s": 14400,
+         *           "resting_until": null,
+         *           "target": {
+         *             "kind": "discord",
+         *             "origin": "https://discord.com"
+         *           },
+         *           "trouble": null,
+         *           "version": 1
+         *         }
+         *       ]
+         *     }
+         */
+        Channels: {
+            /** @description By number. */
+            channels: components["schemas"]["Channel"][];
+        };
+        /**
+         * @description What breaks a rule.
+         * @example {
+         *       "above_permille": 20,
+         *       "below_permille": 10,
+         *       "kind": "loss"
+         *     }
+         */
+        ConditionBody: {
+            /** @enum {string} */
+            kind: "unreachable";
+        } | {
+            /**
+             * Format: int32
+             * @description Permille, 0 to 999.
+             */
+            above_permille: number;
+            /**
+             * Format: int32
+             * @description It is over at this or less; at most `above_permille`.
+             */
+            below_permille: number;
+            /** @enum {string} */
+            kind: "loss";
+        } | {
+            /**
+             * Format: int32
+             * @description Microseconds.
+             */
+            above_us: number;
+            /**
+             * Format: int32
+             * @description It is over at this or less; at most `above_us`.
+             */
+            below_us: number;
+            /** @enum {string} */
+            kind: "rtt";
+        } | {
+            /**
+             * Format: int64
+             * @description For so many seconds, 30 to 86,400.
+             */
+            after_s: number;
+            /** @enum {string} */
+            kind: "silent";
+        };
+        /**
+         * @description Which agents run which version.
+         * @example {
+         *       "agents": [
+         *         {
+         *           "id": "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29",
+         *           "is_current": true,
+         *           "name": "alpha-1",
+         *           "since": "2026-11-23T00:00:04Z",
+         *           "version": 7
+         *         }
+         *       ],
+         *       "current": 1,
+         *       "version": 7
+         *     }
+         */
+        ConfigAgents: {
+            /** @description All agents, oldest first. */
+            agents: components["schemas"]["AgentConfigState"][];
+            /** @description Agents that run it. */
+            current: number;
+            /**
+             * Format: int64
+             * @description The version in force.
+             */
+            version: number;
+        };
+        /**
+         * @description What a change does, or would do.
+         * @example {
+         *       "changes": [
+         *         {
+         *           "from": "5s",
+         *           "path": "probe.interval",
+         *           "to": "2s"
+         *         }
+         *       ],
+         *       "cost_after": {
+         *         "agent_pairs": 72,
+         *         "endpoint_pairs": 0,
+         *         "packets_per_s": 36,
+         *         "rows_per_s": 7.2
+         *       },
+         *       "cost_before": {
+         *         "agent_pairs": 72,
+         *         "endpoint_pairs": 0,
+         *         "packets_per_s": 14.4,
+         *         "rows_per_s": 7.2
+         *       },
+         *       "dry_run": true,
+         *       "version": 8
+         *     }
+         */
+        ConfigChanged: {
+            /** @description What is different; if nothing is, no version is made. */
+            changes: components["schemas"]["Change"][];
+            /** @description What it costs from now on, or would. */
+            cost_after: components["schemas"]["ConfigCost"];
+            /** @description What the mesh costs as it was. */
+            cost_before: components["schemas"]["ConfigCost"];
+            /** @description Nothing was changed, as was asked for. */
+            dry_run: boolean;
+            /**
+             * Format: int64
+             * @description The version that holds from now on, or would.
+             */
+            version: number;
+        };
+        /**
+         * @description What a configuration causes while nothing is broken.
+         * @example {
+         *       "agent_pairs": 72,
+         *       "endpoint_pairs": 5,
+         *       "packets_per_s": 15.4,
+         *       "rows_per_s": 7.7
+         *     }
+         */
+        ConfigCost: {
+            /**
+             * Format: int64
+             * @description Ordered pairs of agents that are measured; in a mesh of more than 65 the most that they can be.
+             */
+            agent_pairs: number;
+            /**
+             * Format: int64
+             * @description Endpoints, each as often as it is observed.
+             */
+            endpoint_pairs: number;
+            /**
+             * Format: double
+             * @description Requests that all agents together send a second; as many replies come back.
+             */
+            packets_per_s: number;
+            /**
+             * Format: double
+             * @description Rows that the aggregator stores a second.
+             */
+            rows_per_s: number;
+        };
+        /**
+         * @description A version with its contents.
+         * @example {
+         *       "config": {
+         *         "agents": [],
+         *         "cells": {
+         *           "down_after_losses": 3,
+         *           "lossy_after_losses": 3,
+         *           "slow_margin": "5ms",
+         *           "stale_after_intervals": 4,
+         *           "up_after_replies": 2
+         *         },
+         *         "endpoints": [],
+         *         "exclude": [],
+         *         "probe": {
+         *           "interval": "5s",
+         *           "timeout": "1s"
+         *         },
+         *         "window": "10s"
+         *       },
+         *       "copy_of": null,
+         *       "made_at": "2026-11-23T00:00:00Z",
+         *       "made_by": "ada",
+         *       "made_by_kind": "user",
+         *       "version": 7,
+         *       "why": "watch the gateway"
+         *     }
+         */
+        ConfigShown: components["schemas"]["ConfigVersion"] & {
+            /** @description Its contents, with everything that was left out. */
+            config: components["schemas"]["ConfigText"];
+        };
+        /**
+         * @description What the mesh measures, how often, and what counts as broken.
+         * @example {
+         *       "agents": [
+         *         {
+         *           "agent": "alpha-1",
+         *           "site": "alpha",
+         *           "tags": [
+         *             "web"
+         *           ]
+         *         }
+         *       ],
+         *       "cells": {
+         *         "down_after_losses": 3,
+         *         "lossy_after_losses": 3,
+         *         "slow_margin": "5ms",
+         *         "stale_after_intervals": 4,
+         *         "up_after_replies": 2
+         *       },
+         *       "endpoints": [
+         *         {
+         *           "address": "192.0.2.1",
+         *           "name": "gateway",
+         *           "observers": [
+         *             "site:alpha"
+         *           ]
+         *         }
+         *       ],
+         *       "exclude": [
+         *         {
+         *           "between": [
+         *             "site:alpha",
+         *             "tag:backup"
+         *           ]
+         *         }
+         *       ],
+         *       "probe": {
+         *         "interval": "5s",
+         *         "timeout": "1s"
+         *       },
+         *       "window": "10s"
+         *     }
+         */
+        ConfigText: {
+            /**
+             * @description Site and tags of single agents, at most 1,024.
+             * @default []
+             */
+            agents: components["schemas"]["AgentText"][];
+            /**
+             * @description What counts as broken.
+             * @default {
+             *       "down_after_losses": 3,
+             *       "lossy_after_losses": 3,
+             *       "slow_margin": "5ms",
+             *       "stale_after_intervals": 4,
+             *       "up_after_replies": 2
+             *     }
+             */
+            cells: components["schemas"]["CellText"];
+            /**
+             * @description Hosts that run no agent and are measured, at most 48.
+             * @default []
+             */
+            endpoints: components["schemas"]["EndpointText"][];
+            /**
+             * @description Pairs that are not measured, at most 256.
+             * @default []
+             */
+            exclude: components["schemas"]["ExclusionText"][];
+            /**
+             * @description Probes.
+             * @default {
+             *       "interval": "5s",
+             *       "timeout": "1s"
+             *     }
+             */
+            probe: components["schemas"]["ProbeText"];
+            /**
+             * @description Length of a window: `10s`, `12s`, `15s`, `20s`, `30s` or `1m`, and at least the interval. Agents send one row for each pair
+             *     and window.
+             * @default 10s
+             */
+            window: string;
+        };
+        /**
+         * @description What is said of a version.
+         * @example {
+         *       "copy_of": null,
+         *       "made_at": "2026-11-23T00:00:00Z",
+         *       "made_by": "ada",
+         *       "made_by_kind": "user",
+         *       "version": 7,
+         *       "why": "watch the gateway"
+         *     }
+         */
+        ConfigVersion: {
+            /**
+             * Format: int64
+             * @description The version whose contents it has again.
+             */
+            copy_of: number | null;
+            /** @description When it was made; nothing before the first. */
+            made_at: string | null;
+            /** @description Name of the account or token; empty for others. */
+            made_by: string;
+            /** @description `user`, `token`, `host` for the command line, or empty before the first. */
+            made_by_kind: string;
+            /**
+             * Format: int64
+             * @description Rises with each change; 0 before the first.
+             */
+            version: number;
+            /** @description What whoever made it said of it. */
+            why: string;
+        };
+        /**
+         * @description Versions, newest first.
+         * @example {
+         *       "versions": [
+         *         {
+         *           "copy_of": null,
+         *           "made_at": "2026-11-23T00:00:00Z",
+         *           "made_by": "ada",
+         *           "made_by_kind": "user",
+         *           "version": 7,
+         *           "why": "watch the gateway"
+         *         }
+         *       ]
+         *     }
+         */
+        ConfigVersions: {
+            /** @description Without their contents. The newest 1,000 are kept. */
+            versions: components["schemas"]["ConfigVersion"][];
+        };
+        /**
+         * @description What is to hold from now on.
+         * @example {
+         *       "config": {
+         *         "probe": {
+         *           "interval": "2s"
+         *         }
+         *       },
+         *       "why": "find the short outages"
+         *     }
+         */
+        ConfigWish: {
+            /** @description All of it: what is left out becomes what agents do by themselves. */
+            config: components["schemas"]["ConfigText"];
+            /** @description In words, for whoever looks at the versions later; at most 256 bytes. */
+            why?: string;
+        };
+        /**
          * @description What one logs in with.
          * @example {
          *       "name": "admin",
@@ -799,6 +2015,361 @@ export interface components {
             name: string;
             /** @description Of the account. */
             password: string;
+        };
+        /**
+         * @description A page of the log.
+         * @example {
+         *       "deliveries": [
+         *         {
+         *           "at": "2026-11-23T00:00:21Z",
+         *           "detail": "",
+         *           "event": "opened",
+         *           "id": 7,
+         *           "incident": "3907185289bc18bcabc00197a4f66a93",
+         *           "result": "sent",
+         *           "title": "Host beta-2 is down",
+         *           "took_ms": 180
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        Deliveries: {
+            /** @description Newest first; the last 1,000 are kept. */
+            deliveries: components["schemas"]["Delivery"][];
+            /**
+             * Format: int64
+             * @description `cursor` of the next page; `null` on the last.
+             */
+            next: number | null;
+        };
+        /**
+         * @description One attempt to send something.
+         * @example {
+         *       "at": "2026-11-23T00:00:21Z",
+         *       "detail": "",
+         *       "event": "opened",
+         *       "id": 7,
+         *       "incident": "3907185289bc18bcabc00197a4f66a93",
+         *       "result": "sent",
+         *       "title": "Host beta-2 is down",
+         *       "took_ms": 180
+         *     }
+         */
+        Delivery: {
+            /** @description When it ended. */
+            at: string;
+            /** @description What the provider said, if it did not take it. */
+            detail: string;
+            /** @description `opened`, `updated`, `reopened`, `repeated`, `resolved`, `test`, `report`, or `sent_now` for a report that was sent by hand. */
+            event: string;
+            /**
+             * Format: int64
+             * @description Grows.
+             */
+            id: number;
+            /** @description Of which incident; `null` for a test and for a report. */
+            incident: string | null;
+            /** @description `sent`; `waits`: it is tried again; `again`: what was to be changed is gone, and it is sent anew; `given_up`. */
+            result: string;
+            /** @description What the incident is called now; left out where there is none, or where it is not kept any more. */
+            title?: string | null;
+            /**
+             * Format: int32
+             * @description How long it took.
+             */
+            took_ms: number;
+        };
+        /**
+         * @description A host without an agent.
+         * @example {
+         *       "address": "192.0.2.1",
+         *       "name": "gateway",
+         *       "observers": [
+         *         "site:alpha"
+         *       ]
+         *     }
+         */
+        EndpointText: {
+            /** @description An IP address or a DNS name. */
+            address: string;
+            /** @description What it is called. Its history goes with the name. */
+            name: string;
+            /** @description Who may observe it: `all`, `site:NAME`, `tag:NAME` or `agent:NAME`. Five of them do; of all agents if nobody is named. */
+            observers?: string[];
+        };
+        /**
+         * @description How often a report is sent.
+         * @example week
+         * @enum {string}
+         */
+        EveryBody: "day" | "week" | "month";
+        /**
+         * @description Two ends that do not measure each other.
+         * @example {
+         *       "between": [
+         *         "site:alpha",
+         *         "tag:backup"
+         *       ]
+         *     }
+         */
+        ExclusionText: {
+            /** @description Both ends, in any order: `all`, `site:NAME`, `tag:NAME` or `agent:NAME`. */
+            between: string[];
+        };
+        /**
+         * @description A line of a history.
+         * @example {
+         *       "at": "2026-11-23T00:00:20Z",
+         *       "text": "Host beta-2 is down."
+         *     }
+         */
+        HistoryLine: {
+            /** @description When. */
+            at: string;
+            /** @description What. */
+            text: string;
+        };
+        /**
+         * @description An incident: one cause, as long as it lasts.
+         * @example {
+         *       "acknowledgement": {
+         *         "at": "2026-11-23T00:05:00Z",
+         *         "by": "ada",
+         *         "note": "looking"
+         *       },
+         *       "agents": [
+         *         "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"
+         *       ],
+         *       "aliases": [],
+         *       "class": "host_down",
+         *       "duration_s": 528,
+         *       "ended_at": "2026-11-23T00:09:00Z",
+         *       "ending": "recovered",
+         *       "evidence": "8 of 8 measured paths are down. 8 agents say so: alpha-1, alpha-2 and 6 more.",
+         *       "first_opened_at": "2026-11-23T00:00:20Z",
+         *       "flaps": 0,
+         *       "history": [
+         *         {
+         *           "at": "2026-11-23T00:00:20Z",
+         *           "text": "Host beta-2 is down."
+         *         },
+         *         {
+         *           "at": "2026-11-23T00:10:00Z",
+         *           "text": "It is over."
+         *         }
+         *       ],
+         *       "id": "3907185289bc18bcabc00197a4f66a93",
+         *       "is_ambiguous": false,
+         *       "is_flapping": false,
+         *       "is_silenced": false,
+         *       "last_seen_at": "2026-11-23T00:09:00Z",
+         *       "merged_into": null,
+         *       "notes": [],
+         *       "opened_at": "2026-11-23T00:00:20Z",
+         *       "rules": [
+         *         1,
+         *         3
+         *       ],
+         *       "severity": "critical",
+         *       "silences": [],
+         *       "since": "2026-11-23T00:00:12Z",
+         *       "sites": [],
+         *       "state": "over",
+         *       "subject": "agent",
+         *       "title": "Host beta-2 is down"
+         *     }
+         */
+        Incident: {
+            acknowledgement: components["schemas"]["Acknowledgement"] | null;
+            /** @description Public keys of the agents that it is about. */
+            agents: string[];
+            /** @description Other names. */
+            aliases: string[];
+            /** @description What is wrong, such as `host_down`. */
+            class: string;
+            /**
+             * Format: double
+             * @description How long it lasted since it began, all the times that it was there, or has lasted by now.
+             */
+            duration_s: number;
+            /** @description When it was last found, once it is over. */
+            ended_at: string | null;
+            /** @description `recovered`, `gone`, `merged` or `forgotten`, once it is over. */
+            ending: string | null;
+            /** @description What was measured, and who says so. */
+            evidence: string;
+            /** @description When it was opened first; the same as `opened_at` unless it came back. */
+            first_opened_at: string;
+            /**
+             * Format: int32
+             * @description How often it came back.
+             */
+            flaps: number;
+            /** @description What became of it. */
+            history: components["schemas"]["HistoryLine"][];
+            /** @description Its name, 32 hexadecimal digits. */
+            id: string;
+            /** @description It may be something else; `notes` says why. */
+            is_ambiguous: boolean;
+            /** @description It came back so often that it is not told each time. */
+            is_flapping: boolean;
+            /** @description A silence keeps it from being told. */
+            is_silenced: boolean;
+            /** @description When it was last found; of an open one to a minute. */
+            last_seen_at: string;
+            /** @description The incident that it became part of. */
+            merged_into: string | null;
+            /** @description Why it may be something else, and what became of it. */
+            notes: string[];
+            /** @description When it was opened, or opened again. */
+            opened_at: string;
+            /** @description Numbers of the rules whose cells were in it. */
+            rules: number[];
+            /** @description The highest of its rules. */
+            severity: string;
+            /** @description Numbers of the silences that cover it. */
+            silences: number[];
+            /** @description When it began. */
+            since: string;
+            /** @description Names of the sites that it is about. */
+            sites: string[];
+            /** @description `open` or `over`. */
+            state: string;
+            /** @description `mesh`, `site`, `site_pair`, `agent`, `pair` or `rest`. */
+            subject: string;
+            /** @description What is wrong with what. */
+            title: string;
+        };
+        /**
+         * @description An incident that was open at some time of the period.
+         * @example {
+         *       "acknowledged_by": "ada",
+         *       "agents": [
+         *         "beta-2"
+         *       ],
+         *       "class": "host_down",
+         *       "duration_s": 528,
+         *       "ended_at": "2026-11-22T23:59:00Z",
+         *       "ending": "recovered",
+         *       "first_opened_at": "2026-11-22T23:50:20Z",
+         *       "id": "3907185289bc18bcabc00197a4f66a93",
+         *       "is_ambiguous": false,
+         *       "is_silenced": false,
+         *       "opened_at": "2026-11-22T23:50:20Z",
+         *       "outages": 1,
+         *       "severity": "critical",
+         *       "since": "2026-11-22T23:50:12Z",
+         *       "sites": [],
+         *       "state": "over",
+         *       "subject": "agent",
+         *       "title": "Host beta-2 is down"
+         *     }
+         */
+        IncidentOfReport: {
+            /** @description Who took care of it. */
+            acknowledged_by: string | null;
+            /** @description Names of the agents and endpoints that it is about; of who left the beginning of its key. */
+            agents: string[];
+            /** @description What was wrong, such as `host_down`. */
+            class: string;
+            /**
+             * Format: double
+             * @description How long it lasted since it began, all the times that it was there, or has lasted by now; also what lies outside the period.
+             */
+            duration_s: number;
+            /** @description When it was over. */
+            ended_at: string | null;
+            /** @description `recovered`, `gone`, `merged` or `forgotten`, once it is over. */
+            ending: string | null;
+            /** @description When it was opened first; the same as `opened_at` unless it came back. */
+            first_opened_at: string;
+            /** @description Its name, 32 hexadecimal digits. */
+            id: string;
+            /** @description It may have been something else. */
+            is_ambiguous: boolean;
+            /** @description A silence kept it from being told, by its end. */
+            is_silenced: boolean;
+            /** @description When it was opened, or opened again. */
+            opened_at: string;
+            /**
+             * Format: int32
+             * @description How often it was there: 1, and one more each time it came back.
+             */
+            outages: number;
+            /** @description The highest of its rules. */
+            severity: string;
+            /** @description When it began. */
+            since: string;
+            /** @description Names of the sites that it is about. */
+            sites: string[];
+            /** @description `open` or `over`. */
+            state: string;
+            /** @description `mesh`, `site`, `site_pair`, `agent`, `pair` or `rest`. */
+            subject: string;
+            /** @description What was wrong with what. */
+            title: string;
+        };
+        /**
+         * @description A page of incidents.
+         * @example {
+         *       "incidents": [
+         *         {
+         *           "acknowledgement": {
+         *             "at": "2026-11-23T00:05:00Z",
+         *             "by": "ada",
+         *             "note": "looking"
+         *           },
+         *           "agents": [
+         *             "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"
+         *           ],
+         *           "aliases": [],
+         *           "class": "host_down",
+         *           "duration_s": 528,
+         *           "ended_at": "2026-11-23T00:09:00Z",
+         *           "ending": "recovered",
+         *           "evidence": "8 of 8 measured paths are down. 8 agents say so: alpha-1, alpha-2 and 6 more.",
+         *           "first_opened_at": "2026-11-23T00:00:20Z",
+         *           "flaps": 0,
+         *           "history": [
+         *             {
+         *               "at": "2026-11-23T00:00:20Z",
+         *               "text": "Host beta-2 is down."
+         *             },
+         *             {
+         *               "at": "2026-11-23T00:10:00Z",
+         *               "text": "It is over."
+         *             }
+         *           ],
+         *           "id": "3907185289bc18bcabc00197a4f66a93",
+         *           "is_ambiguous": false,
+         *           "is_flapping": false,
+         *           "is_silenced": false,
+         *           "last_seen_at": "2026-11-23T00:09:00Z",
+         *           "merged_into": null,
+         *           "notes": [],
+         *           "opened_at": "2026-11-23T00:00:20Z",
+         *           "rules": [
+         *             1,
+         *             3
+         *           ],
+         *           "severity": "critical",
+         *           "silences": [],
+         *           "since": "2026-11-23T00:00:12Z",
+         *           "sites": [],
+         *           "state": "over",
+         *           "subject": "agent",
+         *           "title": "Host beta-2 is down"
+         *         }
+         *       ],
+         *       "next": null
+         *     }
+         */
+        Incidents: {
+            /** @description Newest first. */
+            incidents: components["schemas"]["Incident"][];
+            /** @description `cursor` of the next page; `null` on the last. */
+            next: string | null;
         };
         /**
          * @description What an agent is told.
@@ -820,6 +2391,8 @@ export interface components {
              * @description Agents that this aggregator knows: each spreads its retries after an outage by it.
              */
             agents: number;
+            /** @description A signed configuration of the mesh, in base64url, if there is one that is newer than what the agent runs. */
+            config?: string | null;
             /**
              * Format: int32
              * @description How long to wait before the next batch.
@@ -854,6 +2427,7 @@ export interface components {
          * @description A token.
          * @example {
          *       "expires_at": "2026-11-23T01:00:00Z",
+         *       "id": "3f2a9c0011223344",
          *       "token": "ep1.…",
          *       "uses": 9
          *     }
@@ -861,6 +2435,8 @@ export interface components {
         JoinToken: {
             /** @description When it ends. */
             expires_at: string;
+            /** @description What it is called in the list, 16 hexadecimal digits. */
+            id: string;
             /** @description To be pasted behind `mesh-agent join`. It is shown once; nobody can read it later. */
             token: string;
             /**
@@ -868,6 +2444,43 @@ export interface components {
              * @description How many agents may join with it.
              */
             uses: number;
+        };
+        /**
+         * @description A token that was made, without its secret.
+         * @example {
+         *       "created_at": "2026-11-22T08:00:00Z",
+         *       "created_by": "admin",
+         *       "expires_at": "2026-11-23T08:00:00Z",
+         *       "id": "3f2a9c0011223344",
+         *       "site": "alpha",
+         *       "state": "open",
+         *       "uses": 9,
+         *       "uses_left": 7
+         *     }
+         */
+        JoinTokenEntry: {
+            /** @description When it was made. */
+            created_at: string;
+            /** @description Who made it; empty if that was done on the aggregator's host, or before this was kept. */
+            created_by: string;
+            /** @description When it ends. */
+            expires_at: string;
+            /** @description What it is called, 16 hexadecimal digits. */
+            id: string;
+            /** @description The site of all who join with it; `null` lets each say its own. */
+            site: string | null;
+            /** @description Whether anybody can join with it. */
+            state: components["schemas"]["JoinTokenState"];
+            /**
+             * Format: int32
+             * @description How many agents may join with it in all.
+             */
+            uses: number;
+            /**
+             * Format: int32
+             * @description How many still may.
+             */
+            uses_left: number;
         };
         /**
          * @description A token that is wanted.
@@ -890,6 +2503,88 @@ export interface components {
              * @description How many agents may join with it, 1 to 10,000.
              */
             uses: number;
+        };
+        /**
+         * @description Whether anybody can join with a token.
+         * @example open
+         * @enum {string}
+         */
+        JoinTokenState: "open" | "used_up" | "expired";
+        /**
+         * @description The join tokens.
+         * @example {
+         *       "tokens": [
+         *         {
+         *           "created_at": "2026-11-22T08:00:00Z",
+         *           "created_by": "admin",
+         *           "expires_at": "2026-11-23T08:00:00Z",
+         *           "id": "3f2a9c0011223344",
+         *           "site": "alpha",
+         *           "state": "open",
+         *           "uses": 9,
+         *           "uses_left": 7
+         *         }
+         *       ]
+         *     }
+         */
+        JoinTokens: {
+            /** @description The newest first, at most 1,000. */
+            tokens: components["schemas"]["JoinTokenEntry"][];
+        };
+        /**
+         * @description The last report that was due, and what became of it.
+         * @example {
+         *       "decided_at": "2026-11-23T06:05:00Z",
+         *       "detail": "",
+         *       "from": "2026-11-16T00:00:00Z",
+         *       "state": "sent",
+         *       "to": "2026-11-23T00:00:00Z"
+         *     }
+         */
+        LastReport: {
+            /** @description When it was found to be due, or was sent by hand. */
+            decided_at: string;
+            /** @description Why it was given up. */
+            detail: string;
+            /** @description First moment of its period. */
+            from: string;
+            /** @description `sent`; `waits`: it is made, or tried again; `given_up`. */
+            state: string;
+            /** @description First moment after it. */
+            to: string;
+        };
+        /**
+         * @description A mail server, and whom it is to tell.
+         * @example {
+         *       "ca": null,
+         *       "from": "Everypath <everypath@example.org>",
+         *       "host": "mail.example.org",
+         *       "port": 465,
+         *       "security": "tls",
+         *       "to": [
+         *         "ops@example.org"
+         *       ],
+         *       "user": "everypath"
+         *     }
+         */
+        MailSettings: {
+            /** @description Certificate of an authority that signs the server's, in PEM, beside those that this host trusts. */
+            ca?: string | null;
+            /** @description Sender, such as `Everypath <everypath@example.org>`. */
+            from: string;
+            /** @description Name or address of the server. */
+            host: string;
+            /**
+             * Format: int32
+             * @description Its port.
+             */
+            port: number;
+            /** @description How the connection is kept private. */
+            security: components["schemas"]["Security"];
+            /** @description Recipients, 1 to 32. */
+            to: string[];
+            /** @description Who logs in; nobody if it is `null`. */
+            user?: string | null;
         };
         /**
          * @description The whole matrix; only pairs that were ever measured.
@@ -1157,6 +2852,25 @@ export interface components {
             unknown_s: number;
         };
         /**
+         * @description How often, and how long to wait.
+         * @example {
+         *       "interval": "5s",
+         *       "timeout": "1s"
+         *     }
+         */
+        ProbeText: {
+            /**
+             * @description Between two probes of one target, `1s` to `60s`.
+             * @default 5s
+             */
+            interval: string;
+            /**
+             * @description Without a reply for this long a probe is lost: `100ms` up to the interval.
+             * @default 1s
+             */
+            timeout: string;
+        };
+        /**
          * @description The body of every error under `/api`.
          * @example {
          *       "code": "not_signed_in",
@@ -1177,6 +2891,8 @@ export interface components {
              * @description With `sequence_gap`: the number that must come next.
              */
             expected?: number | null;
+            /** @description With a code that begins with `invalid_`: everything that is wrong, each with its place. */
+            faults?: components["schemas"]["ProblemFault"][];
             /** @description The path that was asked. */
             instance: string;
             /**
@@ -1190,6 +2906,22 @@ export interface components {
             type: string;
         };
         /**
+         * @description One thing that is wrong in what was sent.
+         * @example {
+         *       "message": "must be from 1s to 60s",
+         *       "path": "probe.interval"
+         *     }
+         */
+        ProblemFault: {
+            /** @description What is wrong, to be read behind the path. */
+            message: string;
+            /**
+             * @description Which field of the request, as in `endpoints[2].address` or `scope.source.agents[0]`; inside of what is to be kept, where
+             *     that stands beside a `version`. Empty for the whole.
+             */
+            path: string;
+        };
+        /**
          * @description A secret and what is to be the password.
          * @example {
          *       "password": "correct horse battery staple",
@@ -1201,6 +2933,223 @@ export interface components {
             password: string;
             /** @description What stands behind `#` in the link. */
             secret: string;
+        };
+        /**
+         * @description A changed channel.
+         * @example {
+         *       "channel": {
+         *         "enabled": true,
+         *         "name": "On call",
+         *         "repeat_s": 14400,
+         *         "target": {
+         *           "kind": "discord",
+         *           "url": null
+         *         }
+         *       },
+         *       "version": 1
+         *     }
+         */
+        ReplaceChannel: {
+            /** @description What it is to be. Secrets that are `null` stay what they were. */
+            channel: components["schemas"]["ChannelBody"];
+            /**
+             * Format: int64
+             * @description The version that was read.
+             */
+            version: number;
+        };
+        /**
+         * @description A changed rule.
+         * @example {
+         *       "rule": {
+         *         "channels": null,
+         *         "clear_for_s": 0,
+         *         "condition": {
+         *           "kind": "unreachable"
+         *         },
+         *         "enabled": true,
+         *         "for_s": 0,
+         *         "name": "Unreachable",
+         *         "scope": {
+         *           "both_ways": true,
+         *           "source": {
+         *             "agents": [],
+         *             "sites": [
+         *               "berlin"
+         *             ],
+         *             "tags": []
+         *           },
+         *           "target": {
+         *             "agents": [],
+         *             "sites": [
+         *               "porto"
+         *             ],
+         *             "tags": []
+         *           }
+         *         },
+         *         "severity": "critical"
+         *       },
+         *       "version": 1
+         *     }
+         */
+        ReplaceRule: {
+            /** @description What it is to say. */
+            rule: components["schemas"]["RuleBody"];
+            /**
+             * Format: int64
+             * @description The version that was read.
+             */
+            version: number;
+        };
+        /**
+         * @description A changed schedule.
+         * @example {
+         *       "schedule": {
+         *         "channel": 2,
+         *         "enabled": true,
+         *         "every": "week",
+         *         "hour_utc": 7,
+         *         "name": "Weekly",
+         *         "site": "berlin"
+         *       },
+         *       "version": 1
+         *     }
+         */
+        ReplaceSchedule: {
+            /** @description What it is to be. */
+            schedule: components["schemas"]["ScheduleBody"];
+            /**
+             * Format: int64
+             * @description The version that was read.
+             */
+            version: number;
+        };
+        /**
+         * @description A changed silence.
+         * @example {
+         *       "silence": {
+         *         "from": "2026-11-23T20:00:00Z",
+         *         "maintenance": true,
+         *         "reason": "New disks",
+         *         "scope": {
+         *           "both_ways": true,
+         *           "source": {
+         *             "agents": [],
+         *             "sites": [
+         *               "berlin"
+         *             ],
+         *             "tags": []
+         *           },
+         *           "target": {
+         *             "agents": [],
+         *             "sites": [
+         *               "porto"
+         *             ],
+         *             "tags": []
+         *           }
+         *         },
+         *         "until": "2026-11-23T22:00:00Z"
+         *       },
+         *       "version": 1
+         *     }
+         */
+        ReplaceSilence: {
+            /** @description What it is to say. */
+            silence: components["schemas"]["SilenceBody"];
+            /**
+             * Format: int64
+             * @description The version that was read.
+             */
+            version: number;
+        };
+        /**
+         * @description A schedule.
+         * @example {
+         *       "changed_at": "2026-11-20T00:00:00Z",
+         *       "changed_by": "ada",
+         *       "channel": 2,
+         *       "channel_name": "Mail",
+         *       "enabled": true,
+         *       "every": "week",
+         *       "hour_utc": 6,
+         *       "id": 1,
+         *       "last": {
+         *         "decided_at": "2026-11-23T06:05:00Z",
+         *         "detail": "",
+         *         "from": "2026-11-16T00:00:00Z",
+         *         "state": "sent",
+         *         "to": "2026-11-23T00:00:00Z"
+         *       },
+         *       "name": "Weekly",
+         *       "next_at": "2026-11-30T06:05:00Z",
+         *       "site": null,
+         *       "version": 1
+         *     }
+         */
+        ReportSchedule: {
+            /** @description When it was changed last. */
+            changed_at: string;
+            /** @description By whom. */
+            changed_by: string;
+            /**
+             * Format: int64
+             * @description Number of its channel.
+             */
+            channel: number;
+            /** @description What people call that; `null` if it was deleted. Then nothing is sent until the schedule has another one. */
+            channel_name: string | null;
+            /** @description Whether anything is sent. */
+            enabled: boolean;
+            /** @description How often. */
+            every: components["schemas"]["EveryBody"];
+            /**
+             * Format: int32
+             * @description At which hour of UTC.
+             */
+            hour_utc: number;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            last: components["schemas"]["LastReport"] | null;
+            /** @description What people call it. */
+            name: string;
+            /** @description When the next one is due; `null` while it is not enabled. */
+            next_at: string | null;
+            /** @description About which site; `null` is all of the mesh. */
+            site: string | null;
+            /**
+             * Format: int64
+             * @description Grows with each change. To change it send the version that was read.
+             */
+            version: number;
+        };
+        /**
+         * @description All schedules.
+         * @example {
+         *       "schedules": [
+         *         {
+         *           "changed_at": "2026-11-20T00:00:00Z",
+         *           "changed_by": "ada",
+         *           "channel": 2,
+         *           "channel_name": "Mail",
+         *           "enabled": true,
+         *           "every": "week",
+         *           "hour_utc": 6,
+         *           "id": 1,
+         *           "last": null,
+         *           "name": "Weekly",
+         *           "next_at": "2026-11-30T06:05:00Z",
+         *           "site": null,
+         *           "version": 1
+         *         }
+         *       ]
+         *     }
+         */
+        ReportSchedules: {
+            /** @description By number. */
+            schedules: components["schemas"]["ReportSchedule"][];
         };
         /**
          * @description How long each kind of row is kept, in seconds.
@@ -1244,6 +3193,183 @@ export interface components {
              * @description Grows with each change; 0 until the first. To change something send the version that was read.
              */
             version: number;
+        };
+        /**
+         * @description Why a version is made again.
+         * @example {
+         *       "why": "version 8 was too much for the link"
+         *     }
+         */
+        RollbackWish: {
+            /**
+             * @description In words, for whoever looks at the versions later; at most 256 bytes.
+             * @default
+             */
+            why: string;
+        };
+        /**
+         * @description A rule.
+         * @example {
+         *       "channels": [
+         *         1
+         *       ],
+         *       "clear_for_s": 60,
+         *       "condition": {
+         *         "above_permille": 20,
+         *         "below_permille": 10,
+         *         "kind": "loss"
+         *       },
+         *       "enabled": true,
+         *       "for_s": 300,
+         *       "name": "Loss between the sites",
+         *       "scope": {
+         *         "both_ways": true,
+         *         "source": {
+         *           "sites": [
+         *             "berlin"
+         *           ]
+         *         },
+         *         "target": {
+         *           "sites": [
+         *             "porto"
+         *           ]
+         *         }
+         *       },
+         *       "severity": "warning"
+         *     }
+         */
+        RuleBody: {
+            /** @description Numbers of the channels that are told; `null` is all that there are, an empty list none. */
+            channels?: number[] | null;
+            /**
+             * Format: int64
+             * @description For how many seconds it must be over.
+             */
+            clear_for_s: number;
+            /** @description What breaks it. */
+            condition: components["schemas"]["ConditionBody"];
+            /** @description Whether it is asked. */
+            enabled: boolean;
+            /**
+             * Format: int64
+             * @description For how many seconds the condition must hold. What is not measured does not count.
+             */
+            for_s: number;
+            /** @description What people call it. */
+            name: string;
+            /** @description Where; everywhere if it is left out. */
+            scope?: components["schemas"]["ScopeBody"];
+            /** @description `info`, `warning` or `critical`. */
+            severity: string;
+        };
+        /**
+         * @description A schedule that is wanted.
+         * @example {
+         *       "channel": 2,
+         *       "enabled": true,
+         *       "every": "week",
+         *       "hour_utc": 6,
+         *       "name": "Weekly",
+         *       "site": null
+         *     }
+         */
+        ScheduleBody: {
+            /**
+             * Format: int64
+             * @description Number of a channel for mail.
+             */
+            channel: number;
+            /** @description Whether anything is sent. */
+            enabled: boolean;
+            /** @description How often, and of which period: always the one just past. */
+            every: components["schemas"]["EveryBody"];
+            /**
+             * Format: int32
+             * @description Five minutes past this hour of UTC it is sent, 0 to 23: of the next day, of Monday, of the first of the month.
+             */
+            hour_utc: number;
+            /** @description What people call it; no two have the same. */
+            name: string;
+            /** @description About this site alone; all of the mesh if it is `null`. */
+            site?: string | null;
+        };
+        /**
+         * @description Paths from some agents to some agents.
+         * @example {
+         *       "both_ways": true,
+         *       "source": {
+         *         "agents": [],
+         *         "sites": [
+         *           "berlin"
+         *         ],
+         *         "tags": []
+         *       },
+         *       "target": {
+         *         "agents": [],
+         *         "sites": [
+         *           "porto"
+         *         ],
+         *         "tags": []
+         *       }
+         *     }
+         */
+        ScopeBody: {
+            /**
+             * @description Also the paths from `target` to `source`.
+             * @default false
+             */
+            both_ways: boolean;
+            /**
+             * @description Who probes.
+             * @default {
+             *       "agents": [],
+             *       "sites": [],
+             *       "tags": []
+             *     }
+             */
+            source: components["schemas"]["SelectorBody"];
+            /**
+             * @description Who is probed.
+             * @default {
+             *       "agents": [],
+             *       "sites": [],
+             *       "tags": []
+             *     }
+             */
+            target: components["schemas"]["SelectorBody"];
+        };
+        /**
+         * @description How a connection to a mail server is kept private.
+         * @example tls
+         * @enum {string}
+         */
+        Security: "tls" | "starttls" | "none";
+        /**
+         * @description Some agents; without any name it is everybody.
+         * @example {
+         *       "agents": [],
+         *       "sites": [
+         *         "berlin"
+         *       ],
+         *       "tags": []
+         *     }
+         */
+        SelectorBody: {
+            /**
+             * @description Names or public keys of agents and endpoints. Answers have the keys.
+             * @default []
+             */
+            agents: string[];
+            /**
+             * @description Names of sites, as the configuration of the mesh says; `endpoints` is that of all endpoints.
+             * @default []
+             */
+            sites: string[];
+            /**
+             * @description Tags that the configuration of the mesh gives to agents. One that no agent has takes nobody until one has it.
+             * @default []
+             */
+            tags: string[];
         };
         /**
          * @description A pair over time.
@@ -1320,6 +3446,152 @@ export interface components {
             role: string;
         };
         /**
+         * @description What is kept of a target in the open.
+         * @example {
+         *       "kind": "discord",
+         *       "origin": "https://discord.com"
+         *     }
+         */
+        Settings: {
+            /** @enum {string} */
+            kind: "discord";
+            /** @description Scheme, host and port of its address. */
+            origin: string;
+        } | {
+            /** @enum {string} */
+            kind: "webhook";
+            /** @description Scheme, host and port of its address. */
+            origin: string;
+        } | {
+            /** @description Whether a password is kept. */
+            has_password: boolean;
+            /** @enum {string} */
+            kind: "mail";
+            /** @description Server and recipients. */
+            settings: components["schemas"]["MailSettings"];
+        };
+        /**
+         * @description A silence with its number.
+         * @example {
+         *       "changed_at": "2026-11-23T00:00:00Z",
+         *       "changed_by": "ada",
+         *       "id": 1,
+         *       "silence": {
+         *         "from": "2026-11-23T20:00:00Z",
+         *         "maintenance": true,
+         *         "reason": "New disks",
+         *         "scope": {
+         *           "both_ways": true,
+         *           "source": {
+         *             "agents": [
+         *               "3b6a27bcceb6a42d62a3a8d02a6f0d73653215771de243a63ac048a18b59da29"
+         *             ],
+         *             "sites": [],
+         *             "tags": []
+         *           },
+         *           "target": {
+         *             "agents": [],
+         *             "sites": [],
+         *             "tags": []
+         *           }
+         *         },
+         *         "until": "2026-11-23T22:00:00Z"
+         *       },
+         *       "state": "active",
+         *       "version": 1
+         *     }
+         */
+        Silence: {
+            /** @description When it was changed last. */
+            changed_at: string;
+            /** @description By whom; empty for what was there from the beginning. */
+            changed_by: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description What it says. */
+            silence: components["schemas"]["SilenceBody"];
+            /** @description `planned`, `active` or `over`. */
+            state: string;
+            /**
+             * Format: int64
+             * @description Grows with each change. To change it send the version that was read.
+             */
+            version: number;
+        };
+        /**
+         * @description A silence or a maintenance window.
+         * @example {
+         *       "from": "2026-11-23T20:00:00Z",
+         *       "maintenance": true,
+         *       "reason": "New disks",
+         *       "scope": {
+         *         "both_ways": true,
+         *         "source": {
+         *           "agents": [
+         *             "web-1"
+         *           ]
+         *         }
+         *       },
+         *       "until": "2026-11-23T22:00:00Z"
+         *     }
+         */
+        SilenceBody: {
+            /** @description From then on, RFC 3339. */
+            from: string;
+            /** @description Somebody works there. */
+            maintenance?: boolean;
+            /** @description Why. */
+            reason: string;
+            /** @description Where. An agent with everybody, both ways, is all about that agent. */
+            scope?: components["schemas"]["ScopeBody"];
+            /** @description Until before then, RFC 3339. */
+            until: string;
+        };
+        /**
+         * @description Silences, also those that were over in the last weeks.
+         * @example {
+         *       "silences": [
+         *         {
+         *           "changed_at": "2026-11-23T00:00:00Z",
+         *           "changed_by": "ada",
+         *           "id": 1,
+         *           "silence": {
+         *             "from": "2026-11-23T20:00:00Z",
+         *             "maintenance": true,
+         *             "reason": "New disks",
+         *             "scope": {
+         *               "both_ways": true,
+         *               "source": {
+         *                 "agents": [],
+         *                 "sites": [
+         *                   "berlin"
+         *                 ],
+         *                 "tags": []
+         *               },
+         *               "target": {
+         *                 "agents": [],
+         *                 "sites": [
+         *                   "porto"
+         *                 ],
+         *                 "tags": []
+         *               }
+         *             },
+         *             "until": "2026-11-23T22:00:00Z"
+         *           },
+         *           "state": "active",
+         *           "version": 1
+         *         }
+         *       ]
+         *     }
+         */
+        Silences: {
+            /** @description By number. */
+            silences: components["schemas"]["Silence"][];
+        };
+        /**
          * @description One site.
          * @example {
          *       "agents": 3,
@@ -1351,6 +3623,298 @@ export interface components {
          * @enum {string}
          */
         StateName: "unknown" | "ok" | "slow" | "lossy" | "down" | "self" | "not_assigned";
+        /**
+         * @description Members, by when they were last heard of. Endpoints are not counted.
+         * @example {
+         *       "fresh": 9,
+         *       "fresh_within_s": 60,
+         *       "never_seen": 0,
+         *       "stale": 1,
+         *       "total": 10
+         *     }
+         */
+        SystemAgents: {
+            /**
+             * Format: int64
+             * @description Heard of within `fresh_within_s`.
+             */
+            fresh: number;
+            /**
+             * Format: int64
+             * @description What counts as fresh.
+             */
+            fresh_within_s: number;
+            /**
+             * Format: int64
+             * @description Joined, and has sent nothing yet.
+             */
+            never_seen: number;
+            /**
+             * Format: int64
+             * @description Heard of before that.
+             */
+            stale: number;
+            /**
+             * Format: int64
+             * @description All.
+             */
+            total: number;
+        };
+        /**
+         * @description Whether the clock of this host is believed.
+         * @example {
+         *       "doubted": false,
+         *       "why": null
+         *     }
+         */
+        SystemClock: {
+            /** @description Nothing old is deleted, because the clock may be wrong. Only the replica that does the jobs looks. */
+            doubted: boolean;
+            /** @description A sentence, if it is. */
+            why: string | null;
+        };
+        /**
+         * @description The database.
+         * @example {
+         *       "bytes": 104857600,
+         *       "problem": null,
+         *       "reachable": true,
+         *       "rung": "timescale_community",
+         *       "schema": 7,
+         *       "shared": true,
+         *       "version": "15.18, TimescaleDB 2.27.0"
+         *     }
+         */
+        SystemDatabase: {
+            /**
+             * Format: int64
+             * @description How large it is, a minute ago at most.
+             */
+            bytes: number;
+            /** @description A sentence, if it does not. */
+            problem: string | null;
+            /** @description It answers, and took what was written last. */
+            reachable: boolean;
+            /** @description `sqlite`, `postgres`, `timescale_apache` or `timescale_community`. */
+            rung: string;
+            /**
+             * Format: int64
+             * @description Number of the newest migration.
+             */
+            schema: number;
+            /** @description Whether several replicas may be on it. */
+            shared: boolean;
+            /** @description Version of the server, and of the extension. */
+            version: string;
+        };
+        /**
+         * @description What comes in.
+         * @example {
+         *       "batches_stored": 1204,
+         *       "last_batch_at": "2026-11-23T01:18:30Z",
+         *       "rows_stored": 88012,
+         *       "unsummed_s": 12
+         *     }
+         */
+        SystemIngest: {
+            /**
+             * Format: int64
+             * @description Batches that this process stored.
+             */
+            batches_stored: number;
+            /** @description When the newest batch came, on any replica; `null` before the first. */
+            last_batch_at: string | null;
+            /**
+             * Format: int64
+             * @description Rows that this process stored.
+             */
+            rows_stored: number;
+            /**
+             * Format: int64
+             * @description Age of the oldest sample that is not in the sums yet, as of a minute ago at most. From 300 on something holds them up.
+             */
+            unsummed_s: number;
+        };
+        /**
+         * @description A process on the database.
+         * @example {
+         *       "host": "aggregator-0",
+         *       "id": "00f3a1b2c3d4e5f6",
+         *       "is_leader": true,
+         *       "is_self": true,
+         *       "last_seen_at": "2026-11-23T01:18:29Z",
+         *       "started_at": "2026-11-23T00:00:00Z",
+         *       "version": "0.1.0"
+         *     }
+         */
+        SystemReplica: {
+            /** @description Name of its host; in Kubernetes that of the pod. */
+            host: string;
+            /** @description Drawn at its start, 16 hexadecimal digits. */
+            id: string;
+            /** @description It does the jobs: sums, deleting, judging. */
+            is_leader: boolean;
+            /** @description It gives this answer. */
+            is_self: boolean;
+            /** @description When it last said that it lives, every few seconds. */
+            last_seen_at: string;
+            /** @description When it began. */
+            started_at: string;
+            /** @description Version of its program. */
+            version: string;
+        };
+        /**
+         * @description How this aggregator fares.
+         * @example {
+         *       "agents": {
+         *         "fresh": 9,
+         *         "fresh_within_s": 60,
+         *         "never_seen": 0,
+         *         "stale": 1,
+         *         "total": 10
+         *       },
+         *       "clock": {
+         *         "doubted": false,
+         *         "why": null
+         *       },
+         *       "database": {
+         *         "bytes": 104857600,
+         *         "problem": null,
+         *         "reachable": true,
+         *         "rung": "timescale_community",
+         *         "schema": 7,
+         *         "shared": true,
+         *         "version": "15.18, TimescaleDB 2.27.0"
+         *       },
+         *       "draining": false,
+         *       "ingest": {
+         *         "batches_stored": 1204,
+         *         "last_batch_at": "2026-11-23T01:18:30Z",
+         *         "rows_stored": 88012,
+         *         "unsummed_s": 12
+         *       },
+         *       "replicas": [
+         *         {
+         *           "host": "aggregator-0",
+         *           "id": "00f3a1b2c3d4e5f6",
+         *           "is_leader": true,
+         *           "is_self": true,
+         *           "last_seen_at": "2026-11-23T01:18:29Z",
+         *           "started_at": "2026-11-23T00:00:00Z",
+         *           "version": "0.1.0"
+         *         }
+         *       ],
+         *       "retention": {
+         *         "days_s": 315360000,
+         *         "events_s": 31536000,
+         *         "hours_s": 63072000,
+         *         "minutes_s": 7776000,
+         *         "samples_s": 604800,
+         *         "version": 1
+         *       },
+         *       "started_at": "2026-11-23T00:00:00Z",
+         *       "unled_s": 0,
+         *       "update": null,
+         *       "uptime_s": 4711,
+         *       "version": "0.1.0"
+         *     }
+         */
+        SystemStatus: {
+            /** @description Members. */
+            agents: components["schemas"]["SystemAgents"];
+            /** @description The clock. */
+            clock: components["schemas"]["SystemClock"];
+            /** @description The database. */
+            database: components["schemas"]["SystemDatabase"];
+            /** @description It was asked to end. */
+            draining: boolean;
+            /** @description What comes in. */
+            ingest: components["schemas"]["SystemIngest"];
+            /** @description All processes on it that live, the oldest first. */
+            replicas: components["schemas"]["SystemReplica"][];
+            /** @description How long things are kept. */
+            retention: components["schemas"]["RetentionSetting"];
+            /** @description When this process began. */
+            started_at: string;
+            /**
+             * Format: int64
+             * @description How long this process has not seen anybody do the jobs. From 60 on nobody does.
+             */
+            unled_s: number;
+            update: components["schemas"]["SystemUpdate"] | null;
+            /**
+             * Format: int64
+             * @description How long ago that is, by a clock that nobody sets.
+             */
+            uptime_s: number;
+            /** @description Of this program. */
+            version: string;
+        };
+        /**
+         * @description Whether there is a newer release.
+         * @example {
+         *       "available": true,
+         *       "checked_at": "2026-11-23T01:00:00Z",
+         *       "newest": "0.2.0",
+         *       "problem": null
+         *     }
+         */
+        SystemUpdate: {
+            /** @description Whether there is one. */
+            available: boolean;
+            /** @description When this process last looked; `null` before the first look has ended. */
+            checked_at: string | null;
+            /** @description The newer version, if there is one. */
+            newest: string | null;
+            /** @description A sentence, if that could not be found out. */
+            problem: string | null;
+        };
+        /**
+         * @description Where a channel leads, with secrets. A secret that is `null` stays what it was.
+         * @example {
+         *       "kind": "discord",
+         *       "url": "https://discord.com/api/webhooks/123/abc"
+         *     }
+         */
+        TargetBody: {
+            /** @enum {string} */
+            kind: "discord";
+            /** @description As Discord shows it. Secret. */
+            url?: string | null;
+        } | {
+            /** @description Signs what is sent, 32 characters at least. Secret. */
+            key?: string | null;
+            /** @enum {string} */
+            kind: "webhook";
+            /** @description Secret. */
+            url?: string | null;
+        } | {
+            /** @enum {string} */
+            kind: "mail";
+            /** @description Secret. */
+            password?: string | null;
+            /** @description Server and recipients. */
+            settings: components["schemas"]["MailSettings"];
+        };
+        /**
+         * @description How a test, or a report that was sent by hand, ended.
+         * @example {
+         *       "detail": "HTTP 401: {\"message\": \"Invalid Webhook Token\", \"code\": 50027}",
+         *       "sent": false,
+         *       "took_ms": 210
+         *     }
+         */
+        TestResult: {
+            /** @description What it said, if it did not. */
+            detail: string;
+            /** @description Whether the provider took it. */
+            sent: boolean;
+            /**
+             * Format: int32
+             * @description How long it took.
+             */
+            took_ms: number;
+        };
         /**
          * @description A time in three parts that add up to it.
          * @example {
@@ -1505,6 +4069,296 @@ export interface operations {
             };
         };
     };
+    alert_rules_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All rules. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRules"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rule_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RuleBody"];
+            };
+        };
+        responses: {
+            /** @description The rule. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"];
+                };
+            };
+            /** @description `invalid_rule` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_rules` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rule_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplaceRule"];
+            };
+        };
+        responses: {
+            /** @description The rule. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["AlertRule"];
+                };
+            };
+            /** @description `invalid_rule` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_rule` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `changed_meanwhile` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    alert_rule_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_rule` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     api_tokens_list: {
         parameters: {
             query?: never;
@@ -1601,7 +4455,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `name_taken` */
+            /** @description `name_taken` or `too_many_tokens` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -1765,6 +4619,902 @@ export interface operations {
             };
         };
     };
+    channels_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All channels. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channels"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChannelBody"];
+            };
+        };
+        responses: {
+            /** @description The channel. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description `invalid_channel` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `name_taken` or `too_many_channels` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplaceChannel"];
+            };
+        };
+        responses: {
+            /** @description The channel. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Channel"];
+                };
+            };
+            /** @description `invalid_channel` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_channel` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `changed_meanwhile` or `name_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_channel` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `channel_in_use`: schedules of reports name it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_deliveries: {
+        parameters: {
+            query?: {
+                /**
+                 * @description How many at most, 1 to 500; 50 without it.
+                 * @example 50
+                 */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of the log. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Deliveries"];
+                };
+            };
+            /** @description `invalid_query` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_channel` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    channel_test: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it ended, within 15 seconds. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestResult"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_channel` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    config_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description What holds now. */
+            200: {
+                headers: {
+                    /** @description The version, in quotes. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigShown"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    config_set: {
+        parameters: {
+            query?: {
+                /** @description Say what would change and what it would cost, and change nothing. Needs no `If-Match`. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description The version that was read, as `ETag` has it: `"7"`; `"0"` before the first. */
+                "If-Match"?: string | null;
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ConfigWish"];
+            };
+        };
+        responses: {
+            /** @description What it changes. */
+            200: {
+                headers: {
+                    /** @description The version that is in force now, in quotes. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChanged"];
+                };
+            };
+            /** @description `invalid_config`, with `faults`; `invalid_parameter` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_config_key` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `changed_meanwhile` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `if_match_needed` */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    config_agents: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All agents. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigAgents"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    config_versions: {
+        parameters: {
+            query?: {
+                /** @description Only versions below this one: the last one of the answer before. */
+                before?: number;
+                /** @description At most so many, 1 to 200; 50 if it is left out. */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Versions. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigVersions"];
+                };
+            };
+            /** @description `invalid_parameter` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    config_version: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /**
+                 * @description Its number.
+                 * @example 7
+                 */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The version. */
+            200: {
+                headers: {
+                    /** @description The version, in quotes. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigShown"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_version` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    config_rollback: {
+        parameters: {
+            query?: {
+                /** @description Say what would change and what it would cost, and change nothing. Needs no `If-Match`. */
+                dry_run?: boolean;
+            };
+            header?: {
+                /** @description The version that is in force, as `ETag` of `GET /api/v1/config` has it. */
+                "If-Match"?: string | null;
+            };
+            path: {
+                /**
+                 * @description Whose contents are to hold again.
+                 * @example 7
+                 */
+                version: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["RollbackWish"];
+            };
+        };
+        responses: {
+            /** @description What it changes. */
+            200: {
+                headers: {
+                    /** @description The version that is in force now, in quotes. */
+                    ETag?: string;
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ConfigChanged"];
+                };
+            };
+            /** @description `invalid_config`, with `faults`; `invalid_parameter` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_such_version` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `no_config_key` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `changed_meanwhile` */
+            412: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `if_match_needed` */
+            428: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     hello: {
         parameters: {
             query?: never;
@@ -1798,6 +5548,289 @@ export interface operations {
             };
             /** @description `bad_signature`, `not_a_member` or `other_mesh` */
             401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    incidents_list: {
+        parameters: {
+            query?: {
+                /**
+                 * @description `open` or `over`; both without it.
+                 * @example open
+                 */
+                state?: string;
+                /** @description `info`, `warning` or `critical`. */
+                severity?: string;
+                /** @description Such as `host_down`. */
+                class?: string;
+                /** @description Opened at this time or later, RFC 3339. */
+                from?: string;
+                /** @description Opened earlier, RFC 3339. */
+                to?: string;
+                /**
+                 * @description How many at most, 1 to 500; 50 without it.
+                 * @example 50
+                 */
+                limit?: number;
+                /** @description `next` of the page before. */
+                cursor?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incidents"];
+                };
+            };
+            /** @description `invalid_query` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    incident_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hexadecimal digits. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The incident. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_incident` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    incident_acknowledge: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hexadecimal digits. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["AcknowledgeRequest"];
+            };
+        };
+        responses: {
+            /** @description The incident. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Incident"];
+                };
+            };
+            /** @description `invalid_note` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_incident` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    incident_take_back: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description 32 hexadecimal digits. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Nobody takes care of it. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_incident` */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2043,6 +6076,53 @@ export interface operations {
             };
         };
     };
+    join_tokens_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The join tokens, without their secrets. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["JoinTokens"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     join_token_create: {
         parameters: {
             query?: never;
@@ -2121,6 +6201,63 @@ export interface operations {
             };
         };
     };
+    join_token_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description As the list has it. */
+                id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Revoked. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_join_token` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     live: {
         parameters: {
             query?: never;
@@ -2148,6 +6285,15 @@ export interface operations {
             };
             /** @description `forged_request`, or `not_allowed` for an API token without the scope `read` */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_live`: this account has as many open as it may have. */
+            429: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -2319,10 +6465,359 @@ export interface operations {
             };
         };
     };
+    report_schedules_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All schedules. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSchedules"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_schedule_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ScheduleBody"];
+            };
+        };
+        responses: {
+            /** @description The schedule. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSchedule"];
+                };
+            };
+            /** @description `invalid_schedule` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `name_taken` or `too_many_schedules` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_schedule_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplaceSchedule"];
+            };
+        };
+        responses: {
+            /** @description The schedule. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ReportSchedule"];
+                };
+            };
+            /** @description `invalid_schedule` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_schedule` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `changed_meanwhile` or `name_taken` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_schedule_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_schedule` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    report_schedule_send: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it ended, within 25 seconds. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["TestResult"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_schedule` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     availability_report: {
         parameters: {
             query?: {
-                /** @description First moment, RFC 3339. Without it: `range` before `to`. Widened to whole hours, beyond three days to whole days of UTC. */
+                /** @description First moment, RFC 3339. Without it: `range` before `to`. Widened to whole hours, beyond three days to whole days of UTC; so a mesh younger than that hour or day shows little coverage. */
                 from?: string;
                 /** @description First moment that is not asked for, RFC 3339. Without it, and if it is still to come: now. */
                 to?: string;
@@ -2336,12 +6831,19 @@ export interface operations {
                  * @example 20
                  */
                 pairs?: number;
-                /** @description Only pairs with an end in this site are listed. */
+                /**
+                 * @description How many incidents are listed, the newest first; from 0 to 10,000. Without it: 100.
+                 * @example 20
+                 */
+                incidents?: number;
+                /** @description Only pairs with an end in this site are listed, and incidents of it, of agents in it, and of all of the mesh. */
                 site?: string;
-                /** @description Only pairs with this agent, by its name, at one end are listed. */
+                /** @description Only pairs with this agent, by its name, at one end are listed, and incidents of it, of its site, and of all of the mesh. */
                 agent?: string;
                 /** @description `json` or `csv`. Without it: `json`. */
                 format?: "json" | "csv";
+                /** @description Which table `csv` is: `availability` or `incidents`. Without it: `availability`. JSON has both. */
+                part?: "availability" | "incidents";
             };
             header?: never;
             path?: never;
@@ -2777,6 +7279,343 @@ export interface operations {
             };
         };
     };
+    silences_list: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description All silences. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Silences"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    silence_create: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["SilenceBody"];
+            };
+        };
+        responses: {
+            /** @description The silence. */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Silence"];
+                };
+            };
+            /** @description `invalid_silence` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `too_many_silences` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    silence_replace: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ReplaceSilence"];
+            };
+        };
+        responses: {
+            /** @description The silence. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Silence"];
+                };
+            };
+            /** @description `invalid_silence` or `unreadable_json` */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_silence` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `changed_meanwhile` */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `body_too_large` */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unsupported_media_type` */
+            415: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    silence_delete: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Its number. */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description It is gone. */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed` or `forged_request` */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `unknown_silence` */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    system_show: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description How it fares now. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["SystemStatus"];
+                };
+            };
+            /** @description `not_signed_in` */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `not_allowed`: an API token without the scope `read`. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description `busy`; Retry-After says how long to wait. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     users_list: {
         parameters: {
             query?: never;
@@ -2957,7 +7796,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `last_admin` */
+            /** @description `last_admin` or `changed_meanwhile` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3038,7 +7877,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `last_admin` */
+            /** @description `last_admin` or `changed_meanwhile` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -3124,7 +7963,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `user_disabled` */
+            /** @description `user_disabled` or `changed_meanwhile` */
             409: {
                 headers: {
                     [name: string]: unknown;

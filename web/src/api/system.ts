@@ -4,6 +4,7 @@ import { answered, client, result } from './client';
 import type { components } from './schema';
 
 export type Retention = components['schemas']['RetentionSetting'];
+export type SystemStatus = components['schemas']['SystemStatus'];
 
 export function readRetention(): Promise<Retention> {
   return result(client.GET('/api/v1/settings/retention'));
@@ -31,4 +32,9 @@ export async function readHealth(): Promise<Health> {
 
 async function says(path: string): Promise<boolean> {
   return (await answered(fetch(path, { cache: 'no-store' }))).ok;
+}
+
+/** What the aggregator that answers knows of itself and of the others. */
+export function readSystem(): Promise<SystemStatus> {
+  return result(client.GET('/api/v1/system'));
 }

@@ -1,7 +1,9 @@
 /** Who came after a moment: the agents that a token let in, told by comparing with those there before. */
 
 import { isPair, stateOf, UNKNOWN } from './cell';
+import { formatCount, plural } from './format';
 import type { LiveMatrix } from './live';
+import { NEVER_REPORTED } from './silence';
 
 export interface Arrival<Agent> {
   agent: Agent;
@@ -29,4 +31,18 @@ export function arrivalsSince<Agent extends { id: string; index: number }>(
       }
       return { agent, pairs, measured };
     });
+}
+
+/** From joining to the first report it takes seconds; after this it is worth asking why. */
+const REPORTS_WITHIN_MS = 30_000;
+
+export function sayArrival(
+  { agent, pairs, measured }: Arrival<{ joined_at: string; last_seen_at: string | null }>,
+  now: number,
+): string {
+  const isLate = now - Date.parse(agent.joined_at) >= REPORTS_WITHIN_MS;
+  if (agent.last_seen_at === null && measured === 0 && isLate) return NEVER_REPORTED;
+  if (pairs === 0) return 'alone so far';
+  if (measured === 0) return 'waiting for its first results';
+  return `${formatCount(measured)} of ${plural(pairs, 'pair')} measured`;
 }

@@ -1,6 +1,7 @@
 /** The audit log: its question in the address, and each entry as a sentence. */
 
 import type { AuditEntry } from '../api/people';
+import { plural } from './format';
 import { boundsOf, parsePeriod, type Period, type Wanted } from './period';
 import { sayPeriod } from './retention';
 import { formatMoment } from './time';
@@ -34,6 +35,12 @@ export const ACTIONS: readonly { value: string; label: string }[] = [
   { value: 'api_token', label: 'API tokens' },
   { value: 'join_token', label: 'Join tokens' },
   { value: 'agent', label: 'Agents that joined' },
+  { value: 'config', label: 'Configuration' },
+  { value: 'incident', label: 'Incidents answered' },
+  { value: 'alert_rule', label: 'Rules' },
+  { value: 'silence', label: 'Silences' },
+  { value: 'channel', label: 'Channels' },
+  { value: 'report_schedule', label: 'Reports by mail' },
   { value: 'setting', label: 'Settings' },
   { value: 'access', label: 'Refusals' },
 ];
@@ -115,12 +122,42 @@ const DEEDS: Readonly<Record<string, (subject: string, detail: Detail) => string
   'api_token.delete': (subject) => `revoked the API token ${subject}`,
   'join_token.create': (_subject, { uses, site, expires_at }) =>
     `made a join token for ${hosts(uses)}${typeof site === 'string' ? ` at ${site}` : ''}, ${ends(expires_at)}`,
+  'join_token.delete': (subject) => `deleted the join token ${subject.slice(0, 8)}`,
   'agent.join': (_subject, { site }) =>
     `joined the mesh${typeof site === 'string' ? ` at ${site}` : ''}`,
   'setting.change': (subject, detail) =>
     subject === 'retention'
       ? `set how long things are kept: ${periods(detail)}`
       : `changed the setting ${subject}`,
+  'config.change': (subject, { changes, why }) =>
+    `made ${subject} of the configuration${places(changes)}${because(why)}`,
+  'config.rollback': (subject, { copy_of, why }) =>
+    `went back to version ${typeof copy_of === 'number' ? copy_of : 'unknown'} of the configuration, as ${subject}${because(why)}`,
+  'incident.acknowledge': (subject) => `acknowledged the incident ${subject.slice(0, 8)}`,
+  'incident.take_back': (subject) =>
+    `took back the acknowledgement of the incident ${subject.slice(0, 8)}`,
+  'alert_rule.create': (subject, { name, enabled }) =>
+    `made ${thing('the rule', subject, name)}${disabled(enabled)}`,
+  'alert_rule.change': (subject, { name, enabled }) =>
+    `changed ${thing('the rule', subject, name)}${disabled(enabled)}`,
+  'alert_rule.delete': (subject) => `deleted the rule ${subject}`,
+  'silence.create': (subject, detail) => `made ${silence(subject, detail)}`,
+  'silence.change': (subject, detail) => `changed ${silence(subject, detail)}`,
+  'silence.delete': (subject) => `deleted the silence ${subject}`,
+  'channel.create': (subject, { name, enabled }) =>
+    `made ${thing('the channel', subject, name)}${disabled(enabled)}`,
+  'channel.change': (subject, { name, enabled }) =>
+    `changed ${thing('the channel', subject, name)}${disabled(enabled)}`,
+  'channel.delete': (subject) => `deleted the channel ${subject}`,
+  'channel.test': (subject, { name, sent }) =>
+    `sent a test through ${thing('the channel', subject, name)}${failed(sent)}`,
+  'report_schedule.create': (subject, { name, enabled }) =>
+    `made ${thing('the report by mail', subject, name)}${disabled(enabled)}`,
+  'report_schedule.change': (subject, { name, enabled }) =>
+    `changed ${thing('the report by mail', subject, name)}${disabled(enabled)}`,
+  'report_schedule.delete': (subject) => `deleted the report by mail ${subject}`,
+  'report_schedule.send': (subject, { name, sent }) =>
+    `sent ${thing('the report by mail', subject, name)}${failed(sent)}`,
 };
 
 function sayRefusal({ action, outcome, subject }: AuditEntry): string {
@@ -145,6 +182,33 @@ function sayChange(subject: string, { role, disabled }: Detail): string {
   if (disabled === true) done.push(`disabled ${subject}`);
   if (disabled === false) done.push(`enabled ${subject}`);
   return done.length === 0 ? `changed the account ${subject}` : done.join(' and ');
+}
+
+/** "the rule 4, Loss": the number is what stays when the name is changed. */
+function thing(what: string, subject: string, name: unknown): string {
+  return typeof name === 'string' ? `${what} ${subject}, “${name}”` : `${what} ${subject}`;
+}
+
+function silence(subject: string, { maintenance, until, reason }: Detail): string {
+  const what = maintenance === true ? 'the maintenance window' : 'the silence';
+  const ends = typeof until === 'string' ? `, until ${formatMoment(until)}` : '';
+  return `${what} ${subject}${ends}${because(reason)}`;
+}
+
+function disabled(enabled: unknown): string {
+  return enabled === false ? ', disabled' : '';
+}
+
+function failed(sent: unknown): string {
+  return sent === false ? ', which failed' : '';
+}
+
+function places(changes: unknown): string {
+  return typeof changes === 'number' ? `, with ${plural(changes, 'change')}` : '';
+}
+
+function because(why: unknown): string {
+  return typeof why === 'string' && why !== '' ? `: “${why}”` : '';
 }
 
 function on(subject: string): string {
@@ -200,6 +264,25 @@ export function byDay(entries: readonly AuditEntry[]): { day: string; entries: A
   }
   return days;
 }
+
+/** The page of what was changed, while it may still be there. */
+export function placeOf({ action, subject, outcome }: AuditEntry): string | null {
+  const [kind, deed] = action.split('.');
+  if (outcome !== 'ok' || subject === '' || deed === 'delete') return null;
+  const of = PLACES[kind];
+  return of ? of(encodeURIComponent(subject)) : null;
+}
+
+const PLACES: Readonly<Record<string, (subject: string) => string>> = {
+  user: (name) => `/users?user=${name}`,
+  agent: (name) => `/agents/${name}`,
+  config: (version) => `/config/versions/${version.replace('version%20', '')}`,
+  incident: (id) => `/incidents/${id}`,
+  alert_rule: (id) => `/rules?rule=${id}`,
+  silence: (id) => `/rules?silence=${id}`,
+  channel: (id) => `/channels/${id}`,
+  report_schedule: (id) => `/reports?mail=${id}`,
+};
 
 /** What `aggregator audit log --verify --known` takes: kept elsewhere, it shows that the end was not cut off. */
 export function sealOf({ id, hash }: AuditEntry): string {

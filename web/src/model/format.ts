@@ -1,4 +1,4 @@
-/** Numbers and times as an operator reads them. Unknown is always a dash, never a zero. */
+/** Numbers and times as an operator reads them: no line breaks before a unit. Unknown is always a dash, never a zero. */
 
 import { lossPermille, rttMicros, stateName, type State } from './cell';
 
@@ -6,17 +6,17 @@ export const NOT_KNOWN = '–';
 
 export function formatLoss(permille: number | null): string {
   if (permille === null) return NOT_KNOWN;
-  if (permille === 0) return '0 %';
+  if (permille === 0) return '0\u00a0%';
   const percent = permille / 10;
-  return percent < 10 ? `${percent.toFixed(1)} %` : `${Math.round(percent)} %`;
+  return percent < 10 ? `${percent.toFixed(1)}\u00a0%` : `${Math.round(percent)}\u00a0%`;
 }
 
 /** Three significant digits and the unit that needs no leading zeros. */
 export function formatRtt(micros: number | null): string {
   if (micros === null) return NOT_KNOWN;
-  if (micros < 1_000) return `${micros} µs`;
-  if (micros < 1_000_000) return `${threeDigits(micros / 1_000)} ms`;
-  return `${threeDigits(micros / 1_000_000)} s`;
+  if (micros < 1_000) return `${micros}\u00a0µs`;
+  if (micros < 1_000_000) return `${threeDigits(micros / 1_000)}\u00a0ms`;
+  return `${threeDigits(micros / 1_000_000)}\u00a0s`;
 }
 
 /** RTT in ms without its unit, for the inside of a cell. */
@@ -56,17 +56,24 @@ function spoken(text: string): string {
 }
 
 /** The whole cell in one sentence, for the live region that a screen reader follows. */
-export function sayPair(source: string, target: string, cell: number, reverse: number): string {
+export function sayPair(
+  source: string,
+  target: string,
+  cell: number,
+  /** Null where there is none, as from an endpoint. */
+  reverse: number | null,
+): string {
   if (stateName(cell) === 'self') return `${source}: itself.`;
+  if (reverse === null) return `${source} to ${target}: ${formatCell(cell)}.`;
   return `${source} to ${target}: ${formatCell(cell)}. Reverse: ${formatCell(reverse)}.`;
 }
 
 export function formatAge(milliseconds: number): string {
   const seconds = Math.max(0, Math.floor(milliseconds / 1_000));
-  if (seconds < 60) return `${seconds} s`;
-  if (seconds < 3_600) return `${Math.floor(seconds / 60)} min`;
-  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)} h`;
-  return `${Math.floor(seconds / 86_400)} d`;
+  if (seconds < 60) return `${seconds}\u00a0s`;
+  if (seconds < 3_600) return `${Math.floor(seconds / 60)}\u00a0min`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3_600)}\u00a0h`;
+  return `${Math.floor(seconds / 86_400)}\u00a0d`;
 }
 
 const GROUPED = new Intl.NumberFormat('en');
@@ -82,11 +89,11 @@ export function plural(count: number, one: string, many = `${one}s`): string {
 /** For an axis: as short as it can be, because the tick says where exactly. */
 export function formatRttTick(micros: number): string {
   if (micros === 0) return '0';
-  if (micros < 1_000) return `${micros} µs`;
-  if (micros < 1_000_000) return `${Number((micros / 1_000).toPrecision(3))} ms`;
-  return `${Number((micros / 1_000_000).toPrecision(3))} s`;
+  if (micros < 1_000) return `${micros}\u00a0µs`;
+  if (micros < 1_000_000) return `${Number((micros / 1_000).toPrecision(3))}\u00a0ms`;
+  return `${Number((micros / 1_000_000).toPrecision(3))}\u00a0s`;
 }
 
 export function formatPercentTick(permille: number): string {
-  return `${Number((permille / 10).toPrecision(3))} %`;
+  return `${Number((permille / 10).toPrecision(3))}\u00a0%`;
 }

@@ -3,7 +3,15 @@
  * uplink is one line and not sixty. This only describes the picture; the cause is for the verdict to decide.
  */
 
-import { badOf, siteMatrix, totalOf, type AgentHealth, type Health } from './health';
+import {
+  badOf,
+  knownOf,
+  siteMatrix,
+  sumOf,
+  type AgentHealth,
+  type Health,
+  type SiteMatrix,
+} from './health';
 import type { LiveMatrix } from './live';
 import type { AgentLabel } from './order';
 
@@ -16,6 +24,8 @@ export interface AgentGroup {
 export interface SiteGroup {
   source: string;
   target: string;
+  /** The way back is in trouble, too, and counted with it. */
+  isBothWays: boolean;
   health: Health;
 }
 
@@ -39,8 +49,13 @@ export function groupPairs(
   bad: number[],
 ): Groups {
   const left = new Set(bad);
+  if (left.size < AGENT_PAIRS_MIN) return { agents: [], sites: [], rest: bad };
+  const bySite = siteMatrix(matrix, agents);
+  // Where two sites do not reach each other at all, the agents of the smaller one are not to blame.
+  const cut = claimSites(matrix, agents, bySite, left, isCut);
   const byAgent = claimAgents(matrix, health, left);
-  const sites = claimSites(matrix, agents, left);
+  const most = claimSites(matrix, agents, bySite, left, isMost);
+  const sites = foldBothWays([...cut, ...most]);
   return { agents: byAgent, sites, rest: bad.filter((at) => left.has(at)) };
 }
 
@@ -70,9 +85,23 @@ function claimAgents(matrix: LiveMatrix, health: AgentHealth[], left: Set<number
   return [...found.values()];
 }
 
-function claimSites(matrix: LiveMatrix, agents: AgentLabel[], left: Set<number>): SiteGroup[] {
-  if (left.size < SITE_PAIRS_MIN) return [];
-  const { sites, cells } = siteMatrix(matrix, agents);
+type Claim = (group: number[], health: Health, n: number) => boolean;
+
+/** Every known pair; of one agent alone it would be that agent's trouble. */
+const isCut: Claim = (group, health, n) =>
+  badOf(health) === knownOf(health) &&
+  new Set(group.map((at) => Math.floor(at / n))).size > 1 &&
+  new Set(group.map((at) => at % n)).size > 1;
+
+const isMost: Claim = (group, health) => 2 * group.length > knownOf(health);
+
+function claimSites(
+  matrix: LiveMatrix,
+  agents: AgentLabel[],
+  { sites, cells }: SiteMatrix,
+  left: Set<number>,
+  claims: Claim,
+): SiteGroup[] {
   const numbers = new Map(sites.map((site, at) => [site, at]));
   const siteOf = (agent: number) => numbers.get(agents[agent].site) ?? 0;
   const members = new Map<number, number[]>();
@@ -85,14 +114,22 @@ function claimSites(matrix: LiveMatrix, agents: AgentLabel[], left: Set<number>)
   const groups: SiteGroup[] = [];
   for (const [pair, group] of members) {
     const health = cells[pair];
-    if (group.length < SITE_PAIRS_MIN || 2 * group.length <= knownOf(health)) continue;
+    if (group.length < SITE_PAIRS_MIN || !claims(group, health, matrix.n)) continue;
     for (const at of group) left.delete(at);
     const source = sites[Math.floor(pair / sites.length)];
-    groups.push({ source, target: sites[pair % sites.length], health });
+    groups.push({ source, target: sites[pair % sites.length], isBothWays: false, health });
   }
-  return groups.sort((a, b) => badOf(b.health) - badOf(a.health));
+  return groups;
 }
 
-function knownOf(health: Health): number {
-  return totalOf(health) - health.unknown;
+/** There and back is one line. The largest goes first. */
+function foldBothWays(groups: SiteGroup[]): SiteGroup[] {
+  const folded: SiteGroup[] = [];
+  for (const group of groups) {
+    const { source, target, health } = group;
+    const at = folded.findIndex((one) => one.source === target && one.target === source);
+    if (at < 0) folded.push(group);
+    else folded[at] = { ...folded[at], isBothWays: true, health: sumOf(folded[at].health, health) };
+  }
+  return folded.sort((a, b) => badOf(b.health) - badOf(a.health));
 }

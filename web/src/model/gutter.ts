@@ -36,13 +36,15 @@ export function measureGutters(
   sizes: LabelSizes,
   zoomedCell: number,
 ): Gutters {
-  const hasSites = rows.blocks.length > 1 || columns.blocks.length > 1;
-  let gutters = guess(whole, sizes, hasSites, true, false);
+  const named = (axis: Axis) =>
+    axis.blocks.length > 1 && axis.blocks.some(({ site }) => site !== '');
+  const sites = { rows: named(rows), columns: named(columns) };
+  let gutters = guess(whole, sizes, sites, true, false);
   for (let pass = 0; pass < 2; pass += 1) {
     const view = fit(inside(whole, gutters), columns.agents.length, rows.agents.length);
     const cell = Math.max(view.scaleY, zoomedCell);
     const isFlat = view.scaleX >= Math.min(sizes.agent, LABEL_MAX) + PADDING;
-    gutters = guess(whole, sizes, hasSites, cell >= AGENT_LABEL_FROM, isFlat);
+    gutters = guess(whole, sizes, sites, cell >= AGENT_LABEL_FROM, isFlat);
   }
   return gutters;
 }
@@ -57,15 +59,15 @@ export function inside(whole: Box, gutters: Gutters): Box {
 function guess(
   whole: Box,
   sizes: LabelSizes,
-  hasSites: boolean,
+  sites: { rows: boolean; columns: boolean },
   hasAgents: boolean,
   isFlat: boolean,
 ): Gutters {
   const agent = hasAgents ? Math.min(sizes.agent, LABEL_MAX) + PADDING : 0;
   // On a phone the names win over the site column: sites are often part of them, and the lines remain.
-  const hasSiteColumn = hasSites && (whole.width >= NARROW || !hasAgents);
+  const hasSiteColumn = sites.rows && (whole.width >= NARROW || !hasAgents);
   const siteWidth = hasSiteColumn ? Math.min(sizes.site, LABEL_MAX) + PADDING * 2 : 0;
-  const siteHeight = hasSites ? SITE_ROW : 0;
+  const siteHeight = sites.columns ? SITE_ROW : 0;
   const agentRow = isFlat ? AGENT_ROW : agent;
   return {
     left: TITLE + siteWidth + agent,

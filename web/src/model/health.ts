@@ -1,6 +1,7 @@
 /** How the pairs at each end of an agent, and between each two sites, are: counts by state. */
 
 import { PAIR_STATES, STATES, isPair, stateOf, type PairState } from './cell';
+import { membersOf } from './kind';
 import type { LiveMatrix } from './live';
 import { compareNames, type AgentLabel } from './order';
 
@@ -58,7 +59,11 @@ export interface SiteMatrix {
 }
 
 export function siteMatrix(matrix: LiveMatrix, agents: AgentLabel[]): SiteMatrix {
-  const sites = [...new Set(agents.map((agent) => agent.site))].sort(compareNames);
+  // Endpoints measure nothing: their column stands behind those of all sites.
+  const own = new Set(membersOf(agents).map(({ site }) => site));
+  const sites = [...new Set(agents.map((agent) => agent.site))].sort(
+    (a, b) => Number(own.has(b)) - Number(own.has(a)) || compareNames(a, b),
+  );
   const numbers = new Map(sites.map((site, at) => [site, at]));
   const siteOf = Uint32Array.from(agents, (agent) => numbers.get(agent.site) ?? 0);
   const tallies = new Tallies(sites.length ** 2);
@@ -82,6 +87,16 @@ function eachPair(
 
 export function totalOf(health: Health): number {
   return PAIR_STATES.reduce((sum, state) => sum + health[state], 0);
+}
+
+export function knownOf(health: Health): number {
+  return totalOf(health) - health.unknown;
+}
+
+export function sumOf(one: Health, other: Health): Health {
+  const both = { ...one };
+  for (const state of PAIR_STATES) both[state] += other[state];
+  return both;
 }
 
 /** Pairs that are known to be in trouble; unknown is counted apart. */

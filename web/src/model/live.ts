@@ -1,6 +1,7 @@
 /** The matrix as this client knows it, and the rule for what each live frame does to it. */
 
 import { DOWN, NOT_ASSIGNED, UNKNOWN, isPair, stateOf } from './cell';
+import { NOTHING_EXCLUDED, type Excluded } from './left-out';
 import { KIND_HEARTBEAT, KIND_REFETCH, type Frame, type Snapshot } from './wire';
 
 /**
@@ -22,24 +23,40 @@ export interface Ends {
   unknown: Uint32Array;
 }
 
+/** Not assigned, with a loss that no server sends: told apart, so that it can be taken back. */
+const EXCLUDED_CELL = 0xffff_fe00 + NOT_ASSIGNED;
+const UNKNOWN_CELL = 0xffff_ff00 + UNKNOWN;
+
 export class LiveMatrix {
   readonly n: number;
   readonly generation: bigint;
-  readonly cells: Uint32Array;
+  readonly cells: Uint32Array<ArrayBuffer>;
   /** What is known of each agent as source (its row) and as target (its column). */
   readonly rows: Ends;
   readonly columns: Ends;
   readonly tally: Tally = { pairs: 0, byState: new Uint32Array(NOT_ASSIGNED + 1) };
   sequence: bigint;
+  readonly #excluded: Excluded;
 
-  constructor(snapshot: Snapshot) {
+  constructor(snapshot: Snapshot, excluded = NOTHING_EXCLUDED) {
     this.n = snapshot.n;
     this.generation = snapshot.generation;
     this.sequence = snapshot.sequence;
     this.cells = snapshot.cells;
+    this.#excluded = excluded;
     this.rows = ends(this.n);
     this.columns = ends(this.n);
-    for (let index = 0; index < this.cells.length; index += 1) this.#count(index, 1);
+    for (let index = 0; index < this.cells.length; index += 1) {
+      this.cells[index] = this.#read(index, this.cells[index]);
+      this.#count(index, 1);
+    }
+  }
+
+  /** The same picture, with other pairs left out of it. */
+  excluding(excluded: Excluded): LiveMatrix {
+    const { n, generation, sequence } = this;
+    const cells = this.cells.map((cell) => (cell === EXCLUDED_CELL ? UNKNOWN_CELL : cell));
+    return new LiveMatrix({ n, generation, sequence, serverMicros: 0n, cells }, excluded);
   }
 
   judge(frame: Frame): Verdict {
@@ -60,7 +77,7 @@ export class LiveMatrix {
       // A cell outside the matrix cannot come from the same generation: trust none of it.
       if (index >= this.cells.length) return 'refetch';
       this.#count(index, -1);
-      this.cells[index] = frame.patches[at + 1];
+      this.cells[index] = this.#read(index, frame.patches[at + 1]);
       this.#count(index, 1);
       touched(index);
     }
@@ -70,6 +87,11 @@ export class LiveMatrix {
 
   cell(source: number, target: number): number {
     return this.cells[source * this.n + target];
+  }
+
+  /** What is excluded and measured all the same, by an agent that does not know yet, is shown. */
+  #read(index: number, cell: number): number {
+    return stateOf(cell) === UNKNOWN && this.#excluded.hasCell(index) ? EXCLUDED_CELL : cell;
   }
 
   #count(index: number, by: 1 | -1): void {

@@ -2,11 +2,13 @@
 
 import type { LiveMatrix } from './live';
 import { rankOf } from './cell';
+import { isEndpoint, type Kind } from './kind';
 
-export interface AgentLabel {
+export interface AgentLabel extends Kind {
   index: number;
   name: string;
   site: string;
+  tags?: readonly string[];
 }
 
 export const SORTS = ['site', 'name', 'worst'] as const;
@@ -23,7 +25,7 @@ export interface Axis {
   agents: Uint32Array;
   /** Position of each agent index, or -1 when the agent is not on this axis. */
   positions: Int32Array;
-  /** Runs of one site; empty when the order does not keep sites together. */
+  /** Runs of one site, without a name where the order does not keep sites together; empty when that is all of it. */
   blocks: Block[];
 }
 
@@ -35,14 +37,22 @@ export function compareNames(a: string, b: string): number {
 }
 
 export function orderAgents(agents: AgentLabel[], sort: Sort, matrix: LiveMatrix): number[] {
+  // What has no row of its own stands behind all that has, or the diagonal would have steps.
+  const byKind = (a: number, b: number) =>
+    Number(isEndpoint(agents[a])) - Number(isEndpoint(agents[b]));
   const byName = (a: number, b: number) => compareNames(agents[a].name, agents[b].name) || a - b;
-  const indexes = agents.map((_, index) => index);
-  if (sort === 'name') return indexes.sort(byName);
-  if (sort === 'site') {
-    return indexes.sort((a, b) => compareNames(agents[a].site, agents[b].site) || byName(a, b));
-  }
+  const bySort = comparison(agents, sort, matrix);
+  return agents
+    .map((_, index) => index)
+    .sort((a, b) => byKind(a, b) || bySort(a, b) || byName(a, b));
+}
+
+function comparison(agents: AgentLabel[], sort: Sort, matrix: LiveMatrix) {
+  if (sort === 'name') return () => 0;
+  if (sort === 'site')
+    return (a: number, b: number) => compareNames(agents[a].site, agents[b].site);
   const burden = burdens(matrix);
-  return indexes.sort((a, b) => burden[b] - burden[a] || byName(a, b));
+  return (a: number, b: number) => burden[b] - burden[a];
 }
 
 /** How bad an agent's row and column are: each step of severity outweighs many pairs of the one below. */
@@ -72,16 +82,19 @@ export function buildAxis(
   return {
     agents: Uint32Array.from(kept),
     positions,
-    blocks: sort === 'site' ? siteBlocks(kept, agents) : [],
+    blocks: blocksOf(kept, agents, sort === 'site'),
   };
 }
 
-function siteBlocks(order: number[], agents: AgentLabel[]): Block[] {
+/** Endpoints are a group in every order, also beside a site that is called as theirs is. */
+function blocksOf(order: number[], agents: AgentLabel[], bySite: boolean): Block[] {
+  const first = order.findIndex((index) => isEndpoint(agents[index]));
+  if (!bySite && first < 0) return [];
   const blocks: Block[] = [];
   order.forEach((index, position) => {
     const last = blocks.at(-1);
-    const { site } = agents[index];
-    if (last?.site === site) last.end = position + 1;
+    const site = bySite || isEndpoint(agents[index]) ? agents[index].site : '';
+    if (last?.site === site && position !== first) last.end = position + 1;
     else blocks.push({ site, start: position, end: position + 1 });
   });
   return blocks;

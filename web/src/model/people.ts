@@ -58,8 +58,8 @@ export interface Scope {
 
 export const SCOPES: readonly Scope[] = [
   { name: 'read', may: 'look at what is measured', needs: 'viewer' },
-  { name: 'operate', may: 'change what is measured, answer alerts', needs: 'operator' },
-  { name: 'config', may: 'change settings', needs: 'admin' },
+  { name: 'operate', may: 'answer alerts, change rules and silences', needs: 'operator' },
+  { name: 'config', may: 'change what is measured, settings and channels', needs: 'admin' },
   {
     name: 'people',
     may: 'other accounts than administrators’, tokens, the audit log',

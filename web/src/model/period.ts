@@ -35,11 +35,10 @@ export function parsePeriod(params: URLSearchParams, usual: Period): Wanted {
   return { period, from: day('from'), to: day('to') };
 }
 
-/** The usual period needs no place in the address. */
-export function periodParams(wanted: Wanted, usual: Period): Record<string, string | null> {
+export function periodParams(wanted: Wanted): Record<string, string | null> {
   const isCustom = wanted.period === 'custom';
   return {
-    period: wanted.period === usual ? null : wanted.period,
+    period: wanted.period,
     from: isCustom ? wanted.from : null,
     to: isCustom ? wanted.to : null,
   };

@@ -1,7 +1,9 @@
 /** How long things are kept: periods as people write them, and what a change would delete. */
 
 import type { Retention } from '../api/system';
+import { plural } from './format';
 import type { FieldError } from './problem';
+import { LONG, spanOf } from './span';
 
 const HOUR = 3_600;
 const DAY = 24 * HOUR;
@@ -34,28 +36,13 @@ export type Periods = Record<KindField, number>;
 
 const LONGEST = 100 * 365 * DAY;
 
-export const UNITS = [
-  { unit: 'days', seconds: DAY },
-  { unit: 'hours', seconds: HOUR },
-  { unit: 'seconds', seconds: 1 },
-] as const;
-export type Unit = (typeof UNITS)[number]['unit'];
-
-/** In the largest unit that says it exactly. */
-export function splitPeriod(seconds: number): { count: number; unit: Unit } {
-  const found = UNITS.find((one) => seconds % one.seconds === 0) ?? UNITS[2];
-  return { count: seconds / found.seconds, unit: found.unit };
-}
-
-export function joinPeriod(count: number, unit: Unit): number {
-  return count * (UNITS.find((one) => one.unit === unit)?.seconds ?? 1);
-}
-
 /** "7 days", "2 years": a year is 365 days, as the aggregator counts. */
 export function sayPeriod(seconds: number): string {
-  const { count, unit } = splitPeriod(seconds);
-  if (unit === 'days' && count >= 365 && count % 365 === 0) return some(count / 365, 'year');
-  return some(count, unit.slice(0, -1));
+  const { value, unit } = spanOf(seconds, LONG);
+  const count = value ?? 0;
+  if (unit === 'd' && count >= 365 && count % 365 === 0) return plural(count / 365, 'year');
+  const { label } = LONG.find((known) => known.unit === unit) ?? LONG[0];
+  return plural(count, label.slice(0, -1));
 }
 
 /** The aggregator's own rules, beside the field that breaks them; it has the last word. */
@@ -79,8 +66,4 @@ export function retentionFaults(periods: Periods): FieldError[] {
 /** Which kinds would lose something: what is too old by then cannot be had back. */
 export function shortened(before: Retention, after: Periods): string[] {
   return KINDS.filter(({ field }) => after[field] < before[field]).map(({ label }) => label);
-}
-
-function some(count: number, one: string): string {
-  return `${count} ${one}${count === 1 ? '' : 's'}`;
 }

@@ -125,7 +125,7 @@ function extreme(
 }
 
 /** Both directions share one scale: pictures side by side are compared by height, whatever the axis says. */
-export function topOf(columns: Columns[], measure: Measure, least: number): number {
+export function topOf(columns: readonly Columns[], measure: Measure, least: number): number {
   let top = least;
   for (const one of columns) {
     for (const value of measureOf(one, measure)) if (value !== null && value > top) top = value;

@@ -14,6 +14,14 @@ const FULL = new Intl.DateTimeFormat('en-GB', {
   hour: '2-digit',
   minute: '2-digit',
 });
+const EXACT = new Intl.DateTimeFormat('en-GB', {
+  year: 'numeric',
+  month: 'short',
+  day: 'numeric',
+  hour: '2-digit',
+  minute: '2-digit',
+  second: '2-digit',
+});
 
 const DAY_SECONDS = 86_400;
 
@@ -39,8 +47,17 @@ export function formatStep(seconds: number, stepSeconds: number): string {
 }
 
 export function formatMoment(text: string): string {
+  return momentIn(FULL, text);
+}
+
+/** With its seconds: where several things happen within a minute. */
+export function formatExact(text: string): string {
+  return momentIn(EXACT, text);
+}
+
+function momentIn(format: Intl.DateTimeFormat, text: string): string {
   const moment = Date.parse(text);
-  return Number.isNaN(moment) ? '–' : FULL.format(moment);
+  return Number.isNaN(moment) ? '–' : format.format(moment);
 }
 
 /** "45 s", "3 min 20 s", "2 h 5 min", "3 d 4 h": two units are as exact as a reader needs. */
@@ -53,12 +70,12 @@ export function formatDuration(seconds: number): string {
     ['s', 1],
   ];
   const at = units.findIndex(([, size]) => whole >= size);
-  if (at < 0) return '0 s';
+  if (at < 0) return '0\u00a0s';
   const [unit, size] = units[at];
-  const said = `${Math.floor(whole / size)} ${unit}`;
+  const said = `${Math.floor(whole / size)}\u00a0${unit}`;
   const next = units[at + 1];
   const rest = next ? Math.floor((whole % size) / next[1]) : 0;
-  return rest > 0 ? `${said} ${rest} ${next[0]}` : said;
+  return rest > 0 ? `${said} ${rest}\u00a0${next[0]}` : said;
 }
 
 /** Such as "UTC+01:00": a time that is read out to a colleague elsewhere needs it. */

@@ -2,12 +2,14 @@
 
 import { stateName, lossPermille, rttMicros, type PairState } from './cell';
 import { formatAge, formatLoss, formatRtt, plural, stateWord } from './format';
-import { groupPairs, type AgentGroup, type SiteGroup } from './groups';
-import { agentHealth, badOf, sayBad, totalOf, worstOf, type AgentHealth } from './health';
+import { isEndpoint } from './kind';
+import { groupPairs } from './groups';
+import { agentHealth } from './health';
 import type { LiveMatrix } from './live';
 import type { AgentLabel } from './order';
 import { agentPath, pairPath } from './route';
-import { silenceMs, isSilent, type Seen } from './silence';
+import { shapeOfAgent, shapeOfSites, type Shape } from './shapes';
+import { isSilent, NEVER_REPORTED, saySilent, silenceMs, type Seen } from './silence';
 import { findPatterns, worstPairs } from './worst';
 
 export interface Trouble {
@@ -32,41 +34,25 @@ export function findTroubles(
   const groups = groupPairs(matrix, agents, health, worstPairs(matrix, Infinity));
   // Those that are down as a whole are told already, with all that is known of them.
   const told = new Set(down.map(({ href }) => href));
-  const most = groupTroubles(agents, health, groups.agents).filter(({ href }) => !told.has(href));
-  const sites = groups.sites.map(siteTrouble);
+  const most = groups.agents
+    .map((group) => {
+      const { name } = agents[group.agent];
+      const shape = shapeOfAgent(group, agents, health);
+      return troubleOf(`group ${name}`, agentPath(name), shape);
+    })
+    .filter(({ href }) => !told.has(href));
+  const sites = groups.sites.map((group) => {
+    const shape = shapeOfSites(group);
+    const href = `/matrix?q=${encodeURIComponent(shape.filter)}`;
+    return troubleOf(`sites ${shape.filter}`, href, shape);
+  });
   // Twice as many cells as lines: two cells can be one line.
   const pairs = pairTroubles(matrix, agents, groups.rest.slice(0, 2 * limit));
-  return [...down, ...most, ...sites, ...unknown, ...pairs].slice(0, limit);
+  return [...down, ...sites, ...most, ...unknown, ...pairs].slice(0, limit);
 }
 
-function groupTroubles(agents: SeenAgent[], all: AgentHealth[], groups: AgentGroup[]): Trouble[] {
-  return groups.map(({ agent, direction }) => {
-    const { name } = agents[agent];
-    const [from, to] = [all[agent].from, all[agent].to];
-    const title = {
-      from: `Most pairs from ${name} are in trouble`,
-      to: `Most pairs to ${name} are in trouble`,
-      both: `Most pairs of ${name} are in trouble`,
-    }[direction];
-    const detail = {
-      from: `${sayBad(from)} of ${totalOf(from)}`,
-      to: `${sayBad(to)} of ${totalOf(to)}`,
-      both: `${badOf(from)} of ${totalOf(from)} from it, ${badOf(to)} of ${totalOf(to)} to it`,
-    }[direction];
-    const state = worstOf(direction === 'from' ? from : to) ?? 'unknown';
-    return { key: `group ${agent}`, state, title, detail, href: agentPath(name) };
-  });
-}
-
-function siteTrouble({ source, target, health }: SiteGroup): Trouble {
-  const isInside = source === target;
-  return {
-    key: `sites ${source} ${target}`,
-    state: worstOf(health) ?? 'unknown',
-    title: isInside ? `Most pairs inside ${source}` : `Most pairs from ${source} to ${target}`,
-    detail: `${sayBad(health)} of ${totalOf(health)}`,
-    href: `/matrix?q=${encodeURIComponent(`${source} > ${target}`)}`,
-  };
+function troubleOf(key: string, href: string, { state, text, evidence }: Shape): Trouble {
+  return { key, href, state, title: text, detail: evidence };
 }
 
 function agentTroubles(matrix: LiveMatrix, agents: SeenAgent[], now: number) {
@@ -107,7 +93,9 @@ function givesNothing({ rows }: LiveMatrix, agent: number): boolean {
 
 function saySilence(agent: Seen, now: number): string {
   const silence = silenceMs(agent, now);
-  return silence === null ? 'never heard from' : `not heard from for ${formatAge(silence)}`;
+  return silence === null
+    ? NEVER_REPORTED.replaceAll('`', '')
+    : `not heard from for ${formatAge(silence)}`;
 }
 
 function pairTroubles(matrix: LiveMatrix, agents: SeenAgent[], worst: number[]): Trouble[] {
@@ -124,7 +112,9 @@ function pairTroubles(matrix: LiveMatrix, agents: SeenAgent[], worst: number[]):
     const [from, to] = [agents[source].name, agents[target].name];
     const detail = isBothWays
       ? `${sayCell(matrix.cells[at])} there, ${sayCell(matrix.cells[reverse])} back`
-      : `${sayCell(matrix.cells[at])} this way only`;
+      : isEndpoint(agents[target])
+        ? sayCell(matrix.cells[at])
+        : `${sayCell(matrix.cells[at])} this way only`;
     troubles.push({
       key: `pair ${at}`,
       state: stateName(matrix.cells[at]) as PairState,
@@ -157,12 +147,7 @@ export function headline(matrix: LiveMatrix, silent: number): Headline {
   const state: PairState = down > 0 ? 'down' : lossy > 0 ? 'lossy' : slow > 0 ? 'slow' : 'ok';
   if (bad > 0) return { state, title: `${plural(bad, 'pair')} in trouble` };
   if (pairs === 0) return { state: 'unknown', title: 'Nothing is measured yet' };
-  if (silent > 0) {
-    return {
-      state: 'unknown',
-      title: `${plural(silent, 'agent')} ${silent === 1 ? 'is' : 'are'} silent`,
-    };
-  }
+  if (silent > 0) return { state: 'unknown', title: saySilent(silent) };
   if (unknown > 0) return { state: 'unknown', title: `${plural(unknown, 'pair')} not known` };
   return { state: 'ok', title: 'All paths are well' };
 }

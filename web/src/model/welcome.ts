@@ -1,5 +1,7 @@
 /** What the page behind a link for choosing a password checks by itself, before it asks the aggregator. */
 
+import { plural } from './format';
+
 /** The aggregator's own rule; it has the last word. */
 export const PASSWORD_CHARACTERS_MIN = 10;
 /** 256 bits in base64url. */
@@ -16,7 +18,9 @@ export function secretOf(fragment: string): string | null {
 
 /** Why this cannot be the new password; empty when it can. Characters are counted as people do, not as the machine stores them. */
 export function passwordFault(password: string, again: string): string {
-  if ([...password].length < PASSWORD_CHARACTERS_MIN)
-    return `Use at least ${PASSWORD_CHARACTERS_MIN} characters; a few words are easy to remember.`;
+  const { length } = [...password];
+  // The rule itself stands beside the field.
+  if (length < PASSWORD_CHARACTERS_MIN)
+    return `That is ${plural(length, 'character')}; ${PASSWORD_CHARACTERS_MIN} are the least.`;
   return password === again ? '' : 'The two passwords differ.';
 }

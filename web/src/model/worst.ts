@@ -14,6 +14,7 @@ import {
 import type { Ends, LiveMatrix } from './live';
 import type { AgentLabel } from './order';
 import { formatCount, plural } from './format';
+import { saySilent } from './silence';
 
 export interface Pattern {
   /** Index of the agent that it is about. */
@@ -111,10 +112,15 @@ function isKnown(cell: number): boolean {
   return isPair(cell) && stateOf(cell) !== UNKNOWN;
 }
 
-export function summarise(matrix: LiveMatrix): string {
+/** What nobody knows is not well, and is said beside what is wrong. */
+export function summarise(matrix: LiveMatrix, silent: number): string {
   const { pairs, byState } = matrix.tally;
   const bad = byState[DOWN] + byState[LOSSY] + byState[SLOW];
   if (pairs === 0) return 'No pair is measured yet';
-  if (bad === 0) return `No trouble on ${plural(pairs, 'pair')}`;
-  return `${formatCount(bad)} of ${plural(pairs, 'pair')} in trouble`;
+  const unknown = byState[UNKNOWN];
+  const said = [
+    bad > 0 ? `${formatCount(bad)} of ${plural(pairs, 'pair')} in trouble` : '',
+    silent > 0 ? saySilent(silent) : unknown > 0 ? `${plural(unknown, 'pair')} not known` : '',
+  ].filter(Boolean);
+  return said.length > 0 ? said.join('; ') : `No trouble on ${plural(pairs, 'pair')}`;
 }

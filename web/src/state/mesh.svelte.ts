@@ -4,12 +4,14 @@
  * socket; a lost socket starts a new attempt after a jittered wait.
  */
 
-import { ApiProblem, readAgents, readMatrix, type Agent } from '../api/client';
+import { ApiProblem, readAgents, readMatrix } from '../api/client';
 import { openLive, type LiveSocket } from '../api/live';
+import { NOTHING_EXCLUDED } from '../model/left-out';
 import { HeldFrames, LiveMatrix } from '../model/live';
 import { DEAD_AFTER_MS, freshness, remedyFor, retryDelayMs } from '../model/reconnect';
 import { KIND_REFETCH, type Frame } from '../model/wire';
-import { Roster, byIndex } from './roster.svelte';
+import type { ExclusionReader } from './exclusions';
+import { Roster, byIndex, type MeshAgent } from './roster.svelte';
 import { session } from './session.svelte';
 
 export type MeshPhase = 'loading' | 'ready' | 'failed' | 'forbidden';
@@ -19,7 +21,7 @@ const TICK_MS = 500;
 export class Mesh {
   phase = $state<MeshPhase>('loading');
   message = $state('');
-  agents = $state.raw<Agent[]>([]);
+  agents = $state.raw<MeshAgent[]>([]);
   readonly roster = new Roster();
   matrix = $state.raw<LiveMatrix | null>(null);
   /** Rises with every change of a cell; reading it makes a computation follow the matrix. */
@@ -28,7 +30,9 @@ export class Mesh {
   pulse = $state(0);
   lastHeard = $state<number | null>(null);
   now = $state(performance.now());
-  freshness = $derived(freshness(this.lastHeard, this.now));
+  /** The aggregator answers and opens no socket: what is shown was fetched, and is fetched again. */
+  isFetched = $state(false);
+  freshness = $derived(this.isFetched ? 'stale' : freshness(this.lastHeard, this.now));
   /** The aggregator's clock, in milliseconds since 1970; the reader's own may be wrong. */
   serverNow = $state(Date.now());
 
@@ -45,9 +49,12 @@ export class Mesh {
   #triedAt = 0;
   #clockOffset = 0;
   #online = () => this.#connect();
+  /** Comes after the picture. */
+  #exclusions: ExclusionReader | null = null;
 
   start(): void {
     this.#ticker = setInterval(() => this.#tick(), TICK_MS);
+    void this.#followExclusions();
     window.addEventListener('online', this.#online);
     this.#connect();
   }
@@ -98,15 +105,19 @@ export class Mesh {
       const [{ agents, generation }, snapshot] = await Promise.all([readAgents(), readMatrix()]);
       if (run !== this.#run) return;
       const matches = BigInt(generation) === snapshot.generation && agents.length === snapshot.n;
-      const matrix = new LiveMatrix(snapshot);
+      const sorted = byIndex(agents);
+      const excluded = this.#exclusions?.among(sorted) ?? NOTHING_EXCLUDED;
+      const matrix = new LiveMatrix(snapshot, excluded);
       if (!matches || !this.#held?.replay(matrix)) return this.#again(run);
       this.#held = null;
-      this.agents = byIndex(agents);
-      this.roster.set(this.agents, generation);
+      this.roster.set(sorted, generation, excluded.leftOut);
+      this.agents = this.roster.agents;
       this.#setClock(snapshot.serverMicros);
       this.matrix = matrix;
       this.phase = 'ready';
       this.lastHeard = performance.now();
+      // A browser does not say why a socket was refused, only that it was.
+      this.isFetched = this.#socket === null;
       this.#changed();
     } catch (problem) {
       if (run === this.#run) this.#failed(problem, run);
@@ -152,6 +163,7 @@ export class Mesh {
   }
 
   #failed(problem: unknown, run: number): void {
+    this.isFetched = false;
     const status = problem instanceof ApiProblem ? problem.status : 0;
     this.message = problem instanceof Error ? problem.message : String(problem);
     const remedy = remedyFor(status);
@@ -166,10 +178,26 @@ export class Mesh {
     this.#again(run);
   }
 
+  async #followExclusions(): Promise<void> {
+    const { ExclusionReader } = await import('./exclusions');
+    this.#exclusions = new ExclusionReader(() => this.#exclude());
+    this.#exclusions.tick();
+  }
+
+  #exclude(): void {
+    if (!this.matrix) return;
+    const excluded = this.#exclusions?.among(this.agents) ?? NOTHING_EXCLUDED;
+    this.matrix = this.matrix.excluding(excluded);
+    this.roster.leaveOut(excluded.leftOut);
+    this.agents = this.roster.agents;
+    this.#changed();
+  }
+
   #tick(): void {
     this.now = performance.now();
     this.serverNow = Date.now() + this.#clockOffset;
     this.roster.tick();
+    this.#exclusions?.tick();
     if (this.#summarised !== this.version) {
       this.#summarised = this.version;
       this.pulse += 1;

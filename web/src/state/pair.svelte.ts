@@ -6,11 +6,19 @@ import { session } from './session.svelte';
 
 export type PairPhase = 'loading' | 'ready' | 'missing' | 'failed';
 
+interface Question {
+  source: string;
+  target: string;
+  range: Range;
+  isOneWay: boolean;
+  to: number;
+}
+
 export class PairHistory {
   phase = $state<PairPhase>('loading');
   message = $state('');
-  /** There and back; both from the same answer, so that their steps are the same moments. */
-  columns = $state.raw<[Columns, Columns] | null>(null);
+  /** There and, where the target measures too, back; both from the same answer, so that their steps are the same moments. */
+  columns = $state.raw<[Columns, Columns | null] | null>(null);
   /** The range that `columns` is of, while another one is on its way. */
   shown = $state<Range | null>(null);
   /** True when the last attempt failed and what is shown is older than it should be. */
@@ -21,11 +29,17 @@ export class PairHistory {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   /** Follows the pair until the answer is called. */
-  follow(source: string, target: string, range: Range, now: () => number): () => void {
+  follow(
+    source: string,
+    target: string,
+    range: Range,
+    now: () => number,
+    isOneWay = false,
+  ): () => void {
     const run = (this.#run += 1);
     this.#forget(`${source}/${target}`);
     const read = async () => {
-      await this.#read(source, target, range, now(), run);
+      await this.#read({ source, target, range, isOneWay, to: now() }, run);
       if (run === this.#run) this.#timer = setTimeout(read, refreshMs(range));
     };
     void read();
@@ -45,14 +59,14 @@ export class PairHistory {
     this.phase = 'loading';
   }
 
-  async #read(source: string, target: string, range: Range, to: number, run: number) {
+  async #read({ source, target, range, isOneWay, to }: Question, run: number) {
     try {
       const both = await Promise.all([
         readSeries(source, target, range, to),
-        readSeries(target, source, range, to),
+        isOneWay ? null : readSeries(target, source, range, to),
       ]);
       if (run !== this.#run) return;
-      this.columns = [toColumns(both[0]), toColumns(both[1])];
+      this.columns = [toColumns(both[0]), both[1] && toColumns(both[1])];
       this.shown = range;
       this.phase = 'ready';
       this.isOld = false;

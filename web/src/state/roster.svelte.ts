@@ -4,22 +4,31 @@
  */
 
 import { ApiProblem, readAgents, type Agent } from '../api/client';
+import { NOTHING_EXCLUDED } from '../model/left-out';
 import { session } from './session.svelte';
 
 const EVERY_MS = 15_000;
 
+export type MeshAgent = Agent & { isLeftOut: boolean };
+
 export class Roster {
   /** In the order of the matrix, and of the same generation. */
-  agents = $state.raw<Agent[]>([]);
+  agents = $state.raw<MeshAgent[]>([]);
 
   #generation = -1;
+  #leftOut = NOTHING_EXCLUDED.leftOut;
   #followers = 0;
   #readAt = -Infinity;
 
-  set(agents: Agent[], generation: number): void {
-    this.agents = agents;
+  set(agents: Agent[], generation: number, leftOut: ReadonlySet<number>): void {
+    this.agents = agents.map((agent) => ({ ...agent, isLeftOut: leftOut.has(agent.index) }));
+    this.#leftOut = leftOut;
     this.#generation = generation;
     this.#readAt = performance.now();
+  }
+
+  leaveOut(leftOut: ReadonlySet<number>): void {
+    this.set(this.agents, this.#generation, leftOut);
   }
 
   /** Keeps the list young until the answer is called. */
@@ -40,7 +49,7 @@ export class Roster {
     try {
       const { agents, generation } = await readAgents();
       // Another generation comes with another matrix, and both are taken together.
-      if (generation === this.#generation) this.agents = byIndex(agents);
+      if (generation === this.#generation) this.set(byIndex(agents), generation, this.#leftOut);
     } catch (problem) {
       // The live frames or their absence tell how the connection is; only an ended session is news.
       if (problem instanceof ApiProblem && problem.status === 401) session.expire();

@@ -87,7 +87,7 @@ function drawRows(
 ): void {
   if (gutters.siteWidth > 0) {
     for (const { block, from, to } of spans(axis.blocks, view.y, view.scaleY, box.height)) {
-      drawSite(context, block.site, gutters.siteWidth, TITLE, from, to, palette, false);
+      drawRowSite(context, block.site, TITLE + gutters.siteWidth - 3, from, to, palette);
     }
   }
   if (view.scaleY < AGENT_LABEL_FROM) return;
@@ -111,8 +111,11 @@ function drawColumns(
   palette: Palette,
 ): void {
   if (gutters.siteHeight > 0) {
-    for (const { block, from, to } of spans(axis.blocks, view.x, view.scaleX, box.width)) {
-      drawSite(context, block.site, gutters.siteHeight, TITLE, from, to, palette, true);
+    const blocks = spans(axis.blocks, view.x, view.scaleX, box.width);
+    let free = 0;
+    for (const span of blocks) {
+      const isLast = span === blocks.at(-1);
+      free = drawColumnSite(context, span, TITLE + gutters.siteHeight - 3, free, isLast, palette);
     }
   }
   if (view.scaleY < AGENT_LABEL_FROM) return;
@@ -148,42 +151,63 @@ function spans(blocks: Block[], offset: number, scale: number, pixels: number): 
     .filter(({ from, to }) => to > from);
 }
 
-function drawSite(
+function drawRowSite(
   context: CanvasRenderingContext2D,
   site: string,
-  depth: number,
-  edge: number,
+  line: number,
   from: number,
   to: number,
   palette: Palette,
-  isColumn: boolean,
 ): void {
-  const room = to - from;
-  const line = edge + depth - 3;
+  const inset = insetOf(from, to);
+  bracket(context, palette, line, from + inset, line, to - inset);
+  if (to - from < LINE_HEIGHT) return;
+  context.textAlign = 'right';
+  context.fillText(cut(context, site), line - 6, (from + to) / 2);
+}
+
+/** Where the room of its name ends. One that does not fit is left out rather than printed over its neighbour's. */
+function drawColumnSite(
+  context: CanvasRenderingContext2D,
+  { block, from, to }: Span,
+  line: number,
+  free: number,
+  isLast: boolean,
+  palette: Palette,
+): number {
+  if (block.site === '') return free;
+  const inset = insetOf(from, to);
+  bracket(context, palette, from + inset, line, to - inset, line);
+  const name = cut(context, block.site);
+  const width = context.measureText(name).width;
+  // The last one may begin before its first column, for endpoints are few and nothing else says what they are.
+  const start = isLast ? Math.min((from + to - width) / 2, to - width) : (from + to - width) / 2;
+  if (start < (isLast ? free : from + 1)) return free;
+  context.textAlign = 'left';
+  context.fillText(name, start, TITLE + 7);
+  return start + width + 6;
+}
+
+function insetOf(from: number, to: number): number {
+  return Math.min(3, (to - from) / 6);
+}
+
+function bracket(
+  context: CanvasRenderingContext2D,
+  palette: Palette,
+  x: number,
+  y: number,
+  toX: number,
+  toY: number,
+): void {
   context.strokeStyle = palette.ink.line;
   context.lineWidth = 1.5;
   context.beginPath();
-  const inset = Math.min(3, room / 6);
-  if (isColumn) {
-    context.moveTo(from + inset, line);
-    context.lineTo(to - inset, line);
-  } else {
-    context.moveTo(line, from + inset);
-    context.lineTo(line, to - inset);
-  }
+  context.moveTo(x, y);
+  context.lineTo(toX, toY);
   context.stroke();
   context.font = `600 11px ${palette.font}`;
   context.fillStyle = palette.ink.muted;
-  context.textAlign = 'center';
-  const middle = (from + to) / 2;
-  if (isColumn) {
-    // A name that does not fit is left out rather than printed over its neighbour's.
-    const name = cut(context, site);
-    if (context.measureText(name).width <= room - 2) context.fillText(name, middle, edge + 7);
-  } else if (room >= LINE_HEIGHT) {
-    context.textAlign = 'right';
-    context.fillText(cut(context, site), line - 6, middle);
-  }
 }
 
 function labelFont(cell: number, palette: Palette): string {
