@@ -47,7 +47,7 @@ export class Aggregator {
     this.http = addresses.http;
     this.url = `http://${addresses.http}`;
     await until('the aggregator answers /healthz', 20_000, async () => (await this.fetch('/healthz')).status === 200, 50);
-    this.apiToken ??= this.print('api-token', 'create', '--data-dir', this.data, '--name', 'e2e');
+    this.apiToken ??= this.print('api-token', 'create', '--data-dir', this.data, '--name', 'e2e', '--role', 'admin');
   }
 
   /** Runs a subcommand that prints one thing alone. */

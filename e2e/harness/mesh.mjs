@@ -4,8 +4,8 @@ import { Agent } from './agent.mjs';
 import { HOSTS, Lab, siteOf } from './lab.mjs';
 import { temporaryDirectory } from './programs.mjs';
 
-/** Starts lab, aggregator and agents. `firstPage` is when the aggregator first answered. */
-export async function startMesh(label) {
+/** Starts lab, aggregator and agents, but those named in `late`. `firstPage` is when the aggregator first answered. */
+export async function startMesh(label, { late = [] } = {}) {
   const lab = Lab.up();
   const directory = temporaryDirectory(label);
   const aggregator = new Aggregator({ directory, address: lab.aggregatorAddress, port: 8443 });
@@ -16,8 +16,9 @@ export async function startMesh(label) {
     // A fixed port, because every host has an address of its own; peers remember it through a restart.
     (name) => new Agent({ directory, name, site: siteOf(name), address: lab.address(name), port: 7117, prefix: lab.inHost(name) }),
   );
-  for (const agent of agents) agent.joinOk(token);
-  await Promise.all(agents.map((agent) => agent.start()));
+  const early = agents.filter(({ name }) => !late.includes(name));
+  for (const agent of early) agent.joinOk(token);
+  await Promise.all(early.map((agent) => agent.start()));
   return { lab, directory, aggregator, agents, token, firstPage };
 }
 

@@ -1,6 +1,6 @@
 // Starting, watching and ending programs.
 import { spawn, spawnSync } from 'node:child_process';
-import { existsSync, mkdtempSync, openSync, closeSync, readFileSync, rmSync, chmodSync } from 'node:fs';
+import { existsSync, mkdtempSync, openSync, closeSync, readFileSync, readdirSync, readlinkSync, rmSync, chmodSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -122,4 +122,21 @@ export class Daemon {
       throw error.final ? error : new Error(`${error.message}\n${this.logEnd()}`);
     });
   }
+}
+
+/** Whether a process has a TCP socket of 127.0.0.1 with this port at its end. */
+export function holdsPort(pid, port) {
+  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+  const rows = readFileSync('/proc/net/tcp', 'utf8').split('\n');
+  const sockets = rows.map((row) => row.trim().split(/\s+/)).filter((row) => row[1] === local);
+  const wanted = new Set(sockets.map((row) => `socket:[${row[9]}]`));
+  const files = `/proc/${pid}/fd`;
+  return readdirSync(files).some((file) => {
+    try {
+      return wanted.has(readlinkSync(join(files, file)));
+    } catch {
+      // It was closed since the folder was read.
+      return false;
+    }
+  });
 }

@@ -121,7 +121,7 @@ export class Replicas {
     const replicas = new Replicas({ directory, database, all, env });
     await Promise.all(all.map((replica) => replica.start()));
     const [first] = all;
-    const token = first.print('api-token', 'create', '--data-dir', first.data, '--name', 'e2e');
+    const token = first.print('api-token', 'create', '--data-dir', first.data, '--name', 'e2e', '--role', 'admin');
     for (const replica of all) replica.apiToken = token;
     return replicas;
   }
