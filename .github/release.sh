@@ -3,7 +3,8 @@
 #
 #   release.sh version TAG          the version, if the tag, Cargo.toml, the chart and the changelog agree on it
 #   release.sh pack TARGET DIR      the programs of target/release (EVERYPATH_BIN_DIR) as archives, the same bytes whenever they are made
-#   release.sh sign DIR             the archives, with the key in UPDATE_SIGNING_KEY (base64), for `mesh-agent update`
+#   release.sh sign DIR             the archives, with the key in UPDATE_SIGNING_KEY (base64), for the command `update`. Its public half
+#                                   must be in protocol/update/release-keys.txt, or no program would believe the release
 #   release.sh checksums DIR        SHA256SUMS
 #   release.sh images DIR PREFIX    images of DIR/programs-PLATFORM/*.tar.gz, pushed to PREFIX and signed
 #   release.sh chart DIR PREFIX     the chart with the images of PREFIX, pushed there and signed; EVERYPATH_DRY_RUN=1: only packaged
@@ -50,6 +51,15 @@ pack() {
     done
 }
 
+# A key of `zipsign gen-key` is 64 bytes, the last 32 of them the public half.
+check_key() {
+    local public
+    [[ $(stat -c %s "$1") == 64 ]] || fail "UPDATE_SIGNING_KEY is not a key of 'zipsign gen-key' in base64."
+    public=$(tail -c 32 "$1" | base64 --wrap=0)
+    sed 's/[[:space:]]*#.*//' "$ROOT/protocol/update/release-keys.txt" | grep --quiet --line-regexp --fixed-strings "$public" ||
+        fail "no program would take what this key signs: its public half, $public, is not in protocol/update/release-keys.txt."
+}
+
 sign() {
     local key archive
     [[ -n ${UPDATE_SIGNING_KEY:-} ]] || fail 'UPDATE_SIGNING_KEY is empty.'
@@ -57,6 +67,8 @@ sign() {
     # shellcheck disable=SC2064
     trap "rm -f -- '$key'" EXIT
     base64 --decode <<<"$UPDATE_SIGNING_KEY" >"$key"
+    check_key "$key"
+    # The context is the name of the file, which is what the programs expect.
     for archive in "$1"/*-"$VERSION"-*-linux-*.tar.gz; do zipsign sign tar "$archive" "$key"; done
 }
 

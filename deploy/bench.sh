@@ -3,6 +3,7 @@
 #
 #   deploy/bench.sh ingest     rows a second into each database, beside COPY of the same rows
 #   deploy/bench.sh store      bytes a row, a pair's day, the matrix of now
+#   deploy/bench.sh report     the availability of a month of 100 agents
 #   deploy/bench.sh sync       200 agents come back with a backlog
 #
 # Databases are started for it and removed: PostgreSQL, TimescaleDB Apache, TimescaleDB community as WASM. With
@@ -43,8 +44,8 @@ start() {
 main() {
     local name=${1:-}
     case $name in
-        ingest | store | sync) shift ;;
-        *) fail "which benchmark? There are: ingest, store, sync." ;;
+        ingest | store | report | sync) shift ;;
+        *) fail "which benchmark? There are: ingest, store, report, sync." ;;
     esac
     require_rust
     [[ -d web/dist ]] || deploy/web.sh >&2

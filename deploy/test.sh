@@ -74,7 +74,7 @@ step_e2e() {
     export EVERYPATH_BIN_DIR=$BIN_DIR
     # Quickest first: the lab by itself, then single programs, then whole meshes.
     node --test --test-concurrency=1 --test-reporter=spec \
-        e2e/labtool.test.mjs e2e/refusals.test.mjs e2e/loopback.test.mjs e2e/demo.test.mjs e2e/lab.test.mjs e2e/keeping.test.mjs e2e/replicas.test.mjs
+        e2e/labtool.test.mjs e2e/refusals.test.mjs e2e/loopback.test.mjs e2e/demo.test.mjs e2e/lab.test.mjs e2e/pages.test.mjs e2e/alerts.test.mjs e2e/alert-pages.test.mjs e2e/config.test.mjs e2e/config-page.test.mjs e2e/keeping.test.mjs e2e/replicas.test.mjs e2e/replica-alerts.test.mjs
 }
 
 # What is installed: units, images, compose, chart, dashboards, workflows. It takes downloads and half an hour, so it is not among

@@ -110,7 +110,7 @@ main() {
     "$ROOT/deploy/docker/build.sh" --programs "$BIN_DIR"
 
     compose up --detach "${SERVICES[@]}"
-    API_TOKEN=$(compose exec -T aggregator-2 aggregator api-token create --name test)
+    API_TOKEN=$(compose exec -T aggregator-2 aggregator api-token create --name test --role admin)
     wait_until 'three agents have joined by themselves, and the matrix is complete' 90 matrix_is_complete
     wait_until 'Prometheus scrapes replicas and agents, and one replica leads' 60 prometheus_sees_all
     wait_until 'Prometheus has the rules' 30 rules_are_loaded

@@ -50,7 +50,7 @@ host_may_ping() {
     docker exec host mesh-agent status >"$WORK/status" && ! grep -q 'NOT PERMITTED' "$WORK/status"
 }
 
-agent_is_healthy() { [[ $(docker inspect --format '{{.State.Health.Status}}' one) == healthy ]]; }
+is_healthy() { [[ $(docker inspect --format '{{.State.Health.Status}}' "$1") == healthy ]]; }
 
 main() {
     local why
@@ -74,11 +74,11 @@ main() {
         --volume aggregator:/var/lib/everypath everypath/aggregator serve --advertise https://aggregator:8443 >/dev/null
     wait_until 'the aggregator is ready, through its published port' 30 beside_engine curl --silent --fail --insecure https://127.0.0.1:8443/readyz
     TOKEN=$(docker exec aggregator aggregator token create --uses 3 --advertise https://aggregator:8443)
-    API_TOKEN=$(docker exec aggregator aggregator api-token create --name test)
+    API_TOKEN=$(docker exec aggregator aggregator api-token create --name test --role admin)
     agent one
     agent two
     wait_until 'the matrix shows the pair, both ways' 90 matrix_is_complete
-    wait_until 'the agent calls itself healthy' 60 agent_is_healthy
+    wait_until 'the agent calls itself healthy' 60 is_healthy one
     agent_of_the_host
     wait_until 'an agent in the network of the host runs, and may ping' 30 host_may_ping
     [[ $(docker top one -eo pid,uid | awk 'END { print $2 }') == 65532 ]] || fail 'the agent does not run as user 65532.'

@@ -1,9 +1,11 @@
-// Every page is in the summary once, and every link leads somewhere: to a file that exists, and to a heading that it has.
+// Every page is in the summary once, and every link, also of the files at the root, leads somewhere: to a file that exists, and to a heading that it has.
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { dirname, join, normalize, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { checkKeys, readFrom } from './keys.mjs';
 
-const DOCS = resolve(dirname(fileURLToPath(import.meta.url)), '../../docs');
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+const DOCS = join(ROOT, 'docs');
 const problems = [];
 
 const pages = readdirSync(DOCS, { recursive: true })
@@ -35,19 +37,23 @@ function anchors(path) {
   });
 }
 
+// The files at the root are not in the book, and lead into it.
+const outside = readdirSync(ROOT).filter((path) => path.endsWith('.md'));
 let links = 0;
-for (const page of pages) {
-  for (const [, link] of prose(read(page)).matchAll(/\]\(([^)\s]+)\)/g)) {
+for (const page of [...pages.map((path) => `docs/${path}`), ...outside]) {
+  for (const [, link] of prose(readFileSync(join(ROOT, page), 'utf8')).matchAll(/\]\(([^)\s]+)\)/g)) {
     if (/^[a-z]+:/.test(link)) continue;
     links += 1;
     const [path, anchor] = link.split('#');
-    const target = path ? normalize(join(DOCS, dirname(page), path)) : join(DOCS, page);
-    if (!existsSync(target)) problems.push(`docs/${page} links to ${relative(join(DOCS, '..'), target)}, which does not exist`);
+    const target = path ? normalize(join(ROOT, dirname(page), path)) : join(ROOT, page);
+    if (!existsSync(target)) problems.push(`${page} links to ${relative(ROOT, target)}, which does not exist`);
     else if (anchor && target.endsWith('.md') && !anchors(target).includes(anchor))
-      problems.push(`docs/${page} links to ${link}, and there is no such heading`);
+      problems.push(`${page} links to ${link}, and there is no such heading`);
   }
 }
 
+problems.push(...checkKeys(readFrom(ROOT)));
+
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exit(1);
-console.log(`${pages.length} pages, ${links} links: all in the summary, all lead somewhere`);
+console.log(`${pages.length} pages and ${outside.length} files at the root, ${links} links: all pages in the summary, all lead somewhere`);

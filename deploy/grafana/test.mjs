@@ -216,6 +216,7 @@ test('the expressions of the rules find their metrics', async () => {
     'EverypathAggregatorBusy',
     'EverypathAgentNotMeasuring',
     'EverypathAgentPanicked',
+    'EverypathConfigRefused',
   ];
   assert.deepEqual(
     silent.filter((name) => !rare.includes(name)),

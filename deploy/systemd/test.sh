@@ -52,17 +52,17 @@ why_no_boot() {
 }
 
 boot() {
-    local tar=${EVERYPATH_SYSTEMD_TAR:-$WORK/root.tar} deadline=$((SECONDS + 60))
+    local tar=${EVERYPATH_SYSTEMD_TAR:-$WORK/tree.tar} deadline=$((SECONDS + 60))
     if [[ ! -s $tar ]]; then
         # In a mount namespace of its own: what a killed mmdebstrap has mounted goes with it.
         unshare --mount --propagation private mmdebstrap --mode=root --quiet --variant=minbase --include=systemd,systemd-sysv,ca-certificates,curl,procps \
             bookworm "$tar"
     fi
-    mkdir "$WORK/root"
-    tar -C "$WORK/root" -xf "$tar"
+    mkdir "$WORK/tree"
+    tar -C "$WORK/tree" -xf "$tar"
     GROUP=$(findmnt --noheadings --types cgroup2 --output TARGET | head -n 1)/$(basename "$WORK")
     mkdir "$GROUP"
-    "$UNITS/boot.sh" "$WORK/root" "$GROUP" >"$WORK/boot.log" 2>&1 &
+    "$UNITS/boot.sh" "$WORK/tree" "$GROUP" >"$WORK/boot.log" 2>&1 &
     BOOT_PID=$!
     until [[ $(inside systemctl is-system-running 2>/dev/null) =~ running|degraded ]]; do
         if ! kill -0 "$BOOT_PID" 2>/dev/null || ((SECONDS > deadline)); then
@@ -82,9 +82,9 @@ inside() {
 
 # The steps of docs/guide/systemd.md.
 install_units() {
-    install -m 0755 "$BIN_DIR/aggregator" "$BIN_DIR/mesh-agent" "$WORK/root/usr/local/bin/"
-    install -m 0644 "$UNITS"/*.service "$WORK/root/etc/systemd/system/"
-    install -D -m 0644 "$UNITS/everypath.sysusers" "$WORK/root/etc/sysusers.d/everypath.conf"
+    install -m 0755 "$BIN_DIR/aggregator" "$BIN_DIR/mesh-agent" "$WORK/tree/usr/local/bin/"
+    install -m 0644 "$UNITS"/*.service "$WORK/tree/etc/systemd/system/"
+    install -D -m 0644 "$UNITS/everypath.sysusers" "$WORK/tree/etc/sysusers.d/everypath.conf"
     inside systemd-sysusers 2>/dev/null
     inside systemctl daemon-reload
     if ! inside systemd-analyze verify everypath-aggregator.service everypath-agent.service 2>"$WORK/verify"; then
@@ -139,8 +139,8 @@ run_agent() {
 # The drop-in of the guide, where the kernel lets the agent's group ping.
 run_agent_without_capability() {
     inside sysctl --quiet net.ipv4.ping_group_range='0 2147483647'
-    mkdir -p "$WORK/root/etc/systemd/system/everypath-agent.service.d"
-    printf '[Service]\nCapabilityBoundingSet=\nAmbientCapabilities=\n' >"$WORK/root/etc/systemd/system/everypath-agent.service.d/override.conf"
+    mkdir -p "$WORK/tree/etc/systemd/system/everypath-agent.service.d"
+    printf '[Service]\nCapabilityBoundingSet=\nAmbientCapabilities=\n' >"$WORK/tree/etc/systemd/system/everypath-agent.service.d/override.conf"
     inside systemctl daemon-reload
     inside systemctl restart everypath-agent
     wait_until 'the agent may ping without any capability' 30 agent_may_ping
