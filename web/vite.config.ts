@@ -13,6 +13,12 @@ export default defineConfig({
     manifest: true,
     target: 'es2022',
     reportCompressedSize: false,
+    // What nearly every page needs, in one file: small ones are compressed each by itself, and every page names them all.
+    rolldownOptions: {
+      output: {
+        codeSplitting: { groups: [{ name: 'shared', test: /\/src\//, minShareCount: 20 }] },
+      },
+    },
   },
   css: { preprocessorOptions: { scss: { silenceDeprecations: ['if-function'] } } },
   server: {

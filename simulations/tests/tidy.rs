@@ -24,7 +24,10 @@ const EDGES: &[(&str, &[&str])] = &[
         "aggregator",
         &["everypath-protocol", "everypath-verdict", "everypath-config", "everypath-update", "aggregator-core"],
     ),
-    ("everypath-bench", &["everypath-protocol", "aggregator-core", "aggregator", "mesh-agent-core", "mesh-agent"]),
+    (
+        "everypath-bench",
+        &["everypath-protocol", "everypath-config", "aggregator-core", "aggregator", "mesh-agent-core", "mesh-agent"],
+    ),
     ("simulations", &["everypath-protocol", "everypath-verdict", "mesh-agent-core", "aggregator-core"]),
 ];
 

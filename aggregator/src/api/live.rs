@@ -14,7 +14,7 @@ use axum::response::Response;
 use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
 /// A client that takes no frame for this long is gone.
 const SEND_TIMEOUT: Duration = Duration::from_secs(10);
@@ -89,14 +89,12 @@ struct Watcher {
 impl Watcher {
     /// Returns when it may not watch any more.
     async fn ended(&mut self, app: &Shared) {
-        let mut looked: Option<Instant> = None;
+        let mut looks = interval(LOOK_PAUSE);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             // Nobody can be told apart from "time is over" if the sender is gone, and it lives as long as the program.
             let _ = timeout(LOOK_EVERY, self.rights.changed()).await;
-            if let Some(looked) = looked {
-                sleep_until(looked + LOOK_PAUSE).await;
-            }
-            looked = Some(Instant::now());
+            looks.tick().await;
             // What changed while it slept is seen now.
             self.rights.mark_unchanged();
             match auth::still(app, &self.headers, self.listener).await {
