@@ -114,6 +114,23 @@ export class FakeConfig {
     return faults;
   }
 
+  /** Agents that exclusions name and that there are not. */
+  #nobody(config) {
+    const names = new Set(this.mesh.agents.map(({ name }) => `agent:${name}`));
+    return config.exclude.flatMap(({ between }, at) =>
+      between.flatMap((word, end) =>
+        !word.startsWith('agent:') || names.has(word)
+          ? []
+          : [
+              {
+                path: `exclude[${at}].between[${end}]`,
+                message: `\`${word}\` fits none of the ${names.size} agents; is it spelled right, or still to come?`,
+              },
+            ],
+      ),
+    );
+  }
+
   change(config, why, by, { isDryRun, copyOf = null }) {
     const before = this.current;
     const changes = diff(before.config, config);
@@ -125,6 +142,7 @@ export class FakeConfig {
       changes,
       cost_before: this.#cost(before.config),
       cost_after: this.#cost(config),
+      warnings: this.#nobody(config),
     };
     if (!isDryRun && !isSame) this.#keep(config, why, by, Date.now(), copyOf);
     return answer;

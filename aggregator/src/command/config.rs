@@ -162,6 +162,7 @@ async fn apply_here(store: &Store, mesh: &Mesh, wanted: MeshConfig, arguments: &
         changes: proposal.changes.clone(),
         packets_per_s: (proposal.cost_before.packets_per_s_milli, proposal.cost_after.packets_per_s_milli),
         rows_per_s: (proposal.cost_before.rows_per_s_milli, proposal.cost_after.rows_per_s_milli),
+        warnings: proposal.nobody.iter().map(ToString::to_string).collect(),
     };
     if arguments.dry_run || changed.changes.is_empty() {
         return Ok(changed.text(base, arguments.dry_run));
@@ -179,6 +180,8 @@ pub(super) struct Changed {
     /// Before and after, in thousandths.
     pub(super) packets_per_s: (u64, u64),
     pub(super) rows_per_s: (u64, u64),
+    /// What was not meant, perhaps; one line each.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Changed {
@@ -195,7 +198,8 @@ impl Changed {
         } else {
             format!("Version {version} is in force. Agents run it within about ten seconds.\n")
         };
-        format!("{}{costs}{end}", lines(&self.changes))
+        let warnings: String = self.warnings.iter().map(|warning| format!("Look again: {warning}\n")).collect();
+        format!("{}{costs}{warnings}{end}", lines(&self.changes))
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod config;
 pub(crate) mod database;
 pub(crate) mod healthy;
 mod remote;
+mod unanswered;
 pub(crate) mod update;
 pub(crate) mod user;
 

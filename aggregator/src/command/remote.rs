@@ -1,6 +1,7 @@
 //! The API of a running aggregator, as the commands about the configuration of the mesh ask it.
 
 use super::config::Changed;
+use super::unanswered;
 use aggregator::mesh_config::diff::Change;
 use aggregator::mesh_config::text::ConfigText;
 use anyhow::Context as _;
@@ -21,6 +22,8 @@ pub(super) struct Remote {
     url: String,
     token: String,
     client: Client,
+    /// Whether a certificate was named by --ca.
+    has_ca: bool,
 }
 
 #[derive(Deserialize)]
@@ -35,6 +38,9 @@ struct Answered {
     changes: Vec<Told>,
     cost_before: Cost,
     cost_after: Cost,
+    /// Of an aggregator that says them.
+    #[serde(default)]
+    warnings: Vec<Fault>,
 }
 
 #[derive(Deserialize)]
@@ -64,6 +70,13 @@ struct Fault {
     message: String,
 }
 
+impl Fault {
+    /// The server's words, without what would move the cursor.
+    fn line(&self) -> String {
+        printable_line(&format!("{}: {}", self.path, self.message)).into_owned()
+    }
+}
+
 impl Remote {
     pub(super) fn new(url: &str, token_file: Option<&Path>, ca: Option<&Path>) -> anyhow::Result<Self> {
         let way = way(url)?;
@@ -85,7 +98,12 @@ impl Remote {
             client = client.add_root_certificate(certificate);
         }
         let client = client.build().context("while preparing HTTPS")?;
-        Ok(Self { url: url.trim_end_matches('/').to_owned(), token: token.trim().to_owned(), client })
+        Ok(Self {
+            url: url.trim_end_matches('/').to_owned(),
+            token: token.trim().to_owned(),
+            client,
+            has_ca: ca.is_some(),
+        })
     }
 
     pub(super) async fn config(&self, version: Option<u64>) -> anyhow::Result<(u64, ConfigText)> {
@@ -104,26 +122,28 @@ impl Remote {
         let request = self.client.put(format!("{}/api/v1/config?dry_run={dry_run}", self.url));
         let request =
             request.header("if-match", format!("\"{expected}\"")).json(&json!({"config": config, "why": why}));
-        let Answered { version, changes, cost_before, cost_after } = self.ask(request).await?.json().await?;
+        let Answered { version, changes, cost_before, cost_after, warnings } = self.ask(request).await?.json().await?;
         let changes = changes.into_iter().map(|Told { path, from, to }| Change { path, from, to }).collect();
         let changed = Changed {
             changes,
             packets_per_s: (milli(cost_before.packets_per_s), milli(cost_after.packets_per_s)),
             rows_per_s: (milli(cost_before.rows_per_s), milli(cost_after.rows_per_s)),
+            warnings: warnings.iter().map(Fault::line).collect(),
         };
         Ok(changed.text(version, dry_run))
     }
 
     async fn ask(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let answer = request.bearer_auth(&self.token).send().await;
-        let answer = answer.with_context(|| format!("while asking {}", self.url))?;
+        let answer = answer.map_err(|error| {
+            anyhow::anyhow!("while asking {}: {}", self.url, unanswered::reason(&error, self.has_ca))
+        })?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);
         }
         let problem: Problem = answer.json().await.unwrap_or_default();
-        let faults = problem.faults.iter().map(|fault| format!("{}: {}", fault.path, fault.message));
-        let faults: String = faults.map(|fault| format!("\n  {}", printable_line(&fault))).collect();
+        let faults: String = problem.faults.iter().map(|fault| format!("\n  {}", fault.line())).collect();
         let code = printable_line(&problem.code);
         if faults.is_empty() {
             anyhow::bail!("{} answered {status} {code}: {}", self.url, printable_line(&problem.detail));

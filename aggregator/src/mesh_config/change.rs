@@ -2,11 +2,12 @@
 
 use super::Current;
 use super::diff::{Change, changes};
+use super::nobody;
 use crate::audit_log::Event;
 use crate::mesh::Mesh;
-use crate::store::{ConfigInfo, ConfigRow, Store, StoreError};
+use crate::store::{AgentRow, ConfigInfo, ConfigRow, Store, StoreError};
 use everypath_protocol::mesh_config::plan::Cost;
-use everypath_protocol::mesh_config::{MeshConfig, Subject};
+use everypath_protocol::mesh_config::{Fault, MeshConfig, Subject};
 use serde_json::json;
 
 /// Longest text of why, in bytes; the column takes no more.
@@ -28,6 +29,8 @@ pub struct Proposal {
     pub cost_before: Cost,
     /// What it would cost.
     pub cost_after: Cost,
+    /// Names in it that fit no agent there is.
+    pub nobody: Vec<Fault>,
 }
 
 /// Why a version was not made.
@@ -47,6 +50,11 @@ pub enum NotMade {
     Store(#[from] StoreError),
 }
 
+/// The agents as `config` sees them.
+fn subjects<'a>(agents: &'a [AgentRow], config: &'a MeshConfig) -> Vec<Subject<'a>> {
+    agents.iter().map(|agent| config.subject(agent.id, &agent.name, &agent.site)).collect()
+}
+
 /// Looks at what `document` would change, in a mesh of the members that `store` knows.
 ///
 /// # Errors
@@ -54,19 +62,15 @@ pub enum NotMade {
 pub async fn propose(store: &Store, mesh: &Mesh, document: MeshConfig) -> Result<Proposal, StoreError> {
     let current = Current::read(store, mesh).await?;
     let (base, agents) = (current.version(), store.agents().await?);
-    let cost = |config: &MeshConfig| {
-        let all: Vec<Subject<'_>> =
-            agents.iter().map(|agent| config.subject(agent.id, &agent.name, &agent.site)).collect();
-        config.cost(&mesh.id(), &all)
-    };
     let claimed = store.configs_told().await?.into_iter().map(|told| told.version);
     let highest = claimed.filter(|version| *version <= base.saturating_add(CLAIM_AHEAD_MAX)).max();
     let version = base.max(highest.unwrap_or(0)).saturating_add(1);
     Ok(Proposal {
         base,
         changes: changes(&current.document, &document),
-        cost_before: cost(&current.document),
-        cost_after: cost(&document),
+        cost_before: current.document.cost(&mesh.id(), &subjects(&agents, &current.document)),
+        cost_after: document.cost(&mesh.id(), &subjects(&agents, &document)),
+        nobody: nobody::named(&document, &subjects(&agents, &document)),
         document: MeshConfig { version, ..document },
     })
 }

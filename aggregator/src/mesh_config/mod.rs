@@ -1,10 +1,11 @@
 //! What the mesh measures: the newest version as agents get it, and what they say that they run.
 //!
 //! Reading order: this file (the version in force and who runs it), [`text`] (the form that people write), [`change`] (making a
-//! version), [`diff`] (what is different), [`yaml`] (files).
+//! version), [`diff`] (what is different), [`nobody`] (names that fit no agent), [`yaml`] (files).
 
 pub mod change;
 pub mod diff;
+pub mod nobody;
 pub mod text;
 pub mod yaml;
 

@@ -161,6 +161,12 @@ async fn a_dry_run_says_what_would_change_and_cost_and_changes_nothing() {
     let cost = |agent_pairs: u64, endpoint_pairs: u64, packets: f64, rows: f64| json!({"agent_pairs": agent_pairs, "endpoint_pairs": endpoint_pairs, "packets_per_s": packets, "rows_per_s": rows});
     assert_eq!(answer["cost_before"], cost(72, 0, 14.4, 7.2));
     assert_eq!(answer["cost_after"], cost(70, 5, 75.0, 7.5));
+    assert_eq!(answer["warnings"], json!([]));
+    let slip = json!({"config": {"exclude": [{"between": ["agent:a1", "agent:a-2"]}]}});
+    let answer = operator.ask(Method::PUT, "/api/v1/config?dry_run=true", "", &slip).await.json();
+    assert_eq!(answer["warnings"][0]["path"], "exclude[0].between[1]", "{answer}");
+    let said = answer["warnings"][0]["message"].as_str().expect("text");
+    assert!(said.starts_with("`agent:a-2` fits none of the 9 agents"), "{said}");
     assert_eq!(operator.get("/api/v1/config").await.json()["version"], 0);
     assert_eq!(operator.get("/api/v1/config/versions").await.json()["versions"], json!([]));
 }

@@ -245,3 +245,34 @@ async fn the_schema_is_not_changed_under_a_running_aggregator() {
     let holder = format!("another aggregator (process {})", running.child.id());
     assert!(said.contains("older version and in use") && said.contains(&holder), "{said}");
 }
+
+/// "error sending request" was all that a person was told who asked an aggregator with its own certificate, or one that was gone.
+#[tokio::test]
+async fn from_another_host_its_own_certificate_must_be_named_and_it_is_said_how() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data_dir = folder.path().join("data");
+    let served = serve(&data_dir);
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
+    let made = run(&["token", "create"], &data_dir);
+    let url = JoinToken::from_text(&text(made.stdout)).expect("a token").aggregators[0].url.clone();
+    let api = text(run(&["api-token", "create", "--name", "ci"], &data_dir).stdout);
+    let export = |more: &[&str]| {
+        let mut command = aggregator();
+        command.env("EVERYPATH_API_TOKEN", api.trim()).args(["config", "export", "--url", &url]).args(more);
+        let output = command.current_dir(folder.path()).output().expect("started");
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (status, _, said) = export(&[]);
+    assert!(status != Some(0) && said.contains("`tls-certificate.pem`") && said.contains("--ca"), "{said}");
+    let certificate = data_dir.join("tls-certificate.pem");
+    let named = ["--ca", certificate.to_str().expect("text")];
+    let (status, written, said) = export(&named);
+    assert!(status == Some(0) && written.starts_with("# Configuration of the mesh, version 0."), "{said}");
+    let other = folder.path().join("other");
+    drop(serve(&other));
+    let (_, _, said) = export(&["--ca", other.join("tls-certificate.pem").to_str().expect("text")]);
+    assert!(said.contains("not the one in --ca"), "{said}");
+    drop(served);
+    let (_, _, said) = export(&named);
+    assert!(said.contains("nobody listens there") && !said.contains(api.trim()), "{said}");
+}

@@ -1770,7 +1770,8 @@ export interface components {
          *         "rows_per_s": 7.2
          *       },
          *       "dry_run": true,
-         *       "version": 8
+         *       "version": 8,
+         *       "warnings": []
          *     }
          */
         ConfigChanged: {
@@ -1787,6 +1788,8 @@ export interface components {
              * @description The version that holds from now on, or would.
              */
             version: number;
+            /** @description Names that fit no agent there is. They are taken as they are: an agent may be still to come. */
+            warnings: components["schemas"]["ConfigWarning"][];
         };
         /**
          * @description What a configuration causes while nothing is broken.
@@ -1985,6 +1988,19 @@ export interface components {
         ConfigVersions: {
             /** @description Without their contents. The newest 1,000 are kept. */
             versions: components["schemas"]["ConfigVersion"][];
+        };
+        /**
+         * @description Something that was not meant, perhaps.
+         * @example {
+         *       "message": "`agent:alpha-9` fits none of the 9 agents; is it spelled right, or still to come?",
+         *       "path": "exclude[0].between[1]"
+         *     }
+         */
+        ConfigWarning: {
+            /** @description What about it, to be read behind the path. */
+            message: string;
+            /** @description Which place of the configuration. */
+            path: string;
         };
         /**
          * @description What is to hold from now on.

@@ -16,8 +16,8 @@ use axum::Json;
 use axum::extract::{Query, State};
 use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use everypath_protocol::mesh_config::MeshConfig;
 use everypath_protocol::mesh_config::plan::Cost;
+use everypath_protocol::mesh_config::{Fault, MeshConfig};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -125,12 +125,32 @@ impl From<Cost> for ConfigCost {
     }
 }
 
+/// Something that was not meant, perhaps.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(example = json!({
+    "path": "exclude[0].between[1]",
+    "message": "`agent:alpha-9` fits none of the 9 agents; is it spelled right, or still to come?",
+}))]
+pub struct ConfigWarning {
+    /// Which place of the configuration.
+    pub path: String,
+    /// What about it, to be read behind the path.
+    pub message: String,
+}
+
+impl ConfigWarning {
+    fn new(fault: &Fault) -> Self {
+        Self { path: fault.path.clone(), message: fault.message.clone() }
+    }
+}
+
 /// What a change does, or would do.
 #[derive(Clone, Debug, Serialize, ToSchema)]
 #[schema(example = json!({
     "version": 8, "dry_run": true, "changes": [{"path": "probe.interval", "from": "5s", "to": "2s"}],
     "cost_before": {"agent_pairs": 72, "endpoint_pairs": 0, "packets_per_s": 14.4, "rows_per_s": 7.2},
     "cost_after": {"agent_pairs": 72, "endpoint_pairs": 0, "packets_per_s": 36.0, "rows_per_s": 7.2},
+    "warnings": [],
 }))]
 pub struct ConfigChanged {
     /// The version that holds from now on, or would.
@@ -143,6 +163,8 @@ pub struct ConfigChanged {
     pub cost_before: ConfigCost,
     /// What it costs from now on, or would.
     pub cost_after: ConfigCost,
+    /// Names that fit no agent there is. They are taken as they are: an agent may be still to come.
+    pub warnings: Vec<ConfigWarning>,
 }
 
 impl ConfigChanged {
@@ -153,6 +175,7 @@ impl ConfigChanged {
             changes: proposal.changes.clone(),
             cost_before: proposal.cost_before.into(),
             cost_after: proposal.cost_after.into(),
+            warnings: proposal.nobody.iter().map(ConfigWarning::new).collect(),
         }
     }
 }
