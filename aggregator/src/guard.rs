@@ -280,6 +280,7 @@ mod tests {
             (Action::ReadMatrix, Resource::Mesh, "---yyyyy-"),
             (Action::ManageJoinTokens, Resource::Mesh, "-----yy--"),
             (Action::ChangeSettings, Resource::Mesh, "-----yy--"),
+            (Action::ChangeConfig, Resource::Mesh, "----yyy--"),
             (Action::AnswerAlerts, Resource::Mesh, "----yyy--"),
             (Action::ReadChannels, Resource::Mesh, "----yyy--"),
             (Action::ManageChannels, Resource::Mesh, "-----yy--"),

@@ -159,7 +159,7 @@ function sum(pairs) {
     down_s,
     unknown_s,
     availability_percent: judged > 0 ? cut(up_s / judged) : null,
-    coverage_percent: judged + unknown_s > 0 ? cut(judged / (judged + unknown_s)) : null,
+    coverage_percent: judged > 0 ? cut(judged / (judged + unknown_s)) : 0,
   };
 }
 

@@ -254,7 +254,7 @@ async function allWrong(page) {
 async function nothingMeasured(route) {
   const answer = await route.fetch();
   const none = { up_s: 0, down_s: 0, unknown_s: 0 };
-  const shares = { availability_percent: null, coverage_percent: null };
+  const shares = { availability_percent: null, coverage_percent: 0 };
   const report = await answer.json();
   const without = (line) => ({ ...line, ...none, ...shares, pairs: 0 });
   await route.fulfill({

@@ -112,7 +112,7 @@ describe('a report', () => {
   });
 
   it('splits a time into parts of the whole, also where there is none', () => {
-    const times = { availability_percent: null, coverage_percent: null };
+    const times = { availability_percent: null, coverage_percent: 0 };
     const none = slicesOf({ ...times, up_s: 0, down_s: 0, unknown_s: 0 });
     expect(none.map(({ share }) => share)).toEqual([0, 0, 0]);
     const some = slicesOf({ ...times, up_s: 60, down_s: 20, unknown_s: 20 });

@@ -131,8 +131,8 @@ async fn refresh(app: &App, roster: Roster, generation: u64) -> Result<Roster, S
 }
 
 async fn wants(app: &App, names: &Names) -> Result<Wants, StoreError> {
-    let rules = rules(&app.store.alert_definitions(Kind::Rule).await?, names);
-    let silences = silences(&app.store.alert_definitions(Kind::Silence).await?, names);
+    let rules = rules(&app.store.alert_definitions(Kind::Rule, None).await?, names);
+    let silences = silences(&app.store.alert_definitions(Kind::Silence, Some(app.now())).await?, names);
     let channels = channels(&app.store.alert_channels().await?);
     let ack = |(id, (by, at, note))| (IncidentId(id), Ack { by, at, note });
     let acks = app.store.acknowledgements().await?.into_iter().map(ack).collect();

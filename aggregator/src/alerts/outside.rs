@@ -16,6 +16,8 @@ const CONNECT_MAX: Duration = Duration::from_secs(5);
 pub const SEND_MAX: Duration = Duration::from_secs(15);
 /// Most bytes that are read of an answer.
 const ANSWER_BYTES_MAX: usize = 16 * 1024;
+/// How long the body of an answer is waited for once its status is there.
+const BODY_MAX: Duration = Duration::from_secs(2);
 
 /// A client that reaches nobody inside.
 #[derive(Clone, Debug)]
@@ -50,7 +52,11 @@ impl Filter {
         let found: Vec<SocketAddr> =
             tokio::net::lookup_host((host, port)).await.map_err(|why| why.to_string())?.collect();
         for address in &found {
-            self.check(address.ip()).map_err(|why| format!("{host} {why}"))?;
+            self.check(address.ip()).map_err(|why| {
+                // "127.0.0.1 is 127.0.0.1, which is …" says it twice.
+                let once = why.strip_prefix(&format!("is {host}, which "));
+                format!("{host} {}", once.unwrap_or(&why))
+            })?;
         }
         Ok(found)
     }
@@ -169,13 +175,17 @@ impl Outside {
         let retry_after_s = response.headers().get("retry-after").and_then(|value| value.to_str().ok()?.parse().ok());
         let status = response.status().as_u16();
         let mut body = Vec::new();
-        while let Some(chunk) = response.chunk().await.map_err(|error| words(error, &place))? {
-            let room = ANSWER_BYTES_MAX - body.len();
-            body.extend_from_slice(&chunk[..chunk.len().min(room)]);
-            if body.len() == ANSWER_BYTES_MAX {
-                break;
+        // The status says how it ended. A body that is late or cut must not have the same sent again.
+        let _ = tokio::time::timeout(BODY_MAX, async {
+            while let Ok(Some(chunk)) = response.chunk().await {
+                let room = ANSWER_BYTES_MAX - body.len();
+                body.extend_from_slice(&chunk[..chunk.len().min(room)]);
+                if body.len() == ANSWER_BYTES_MAX {
+                    break;
+                }
             }
-        }
+        })
+        .await;
         Ok(Answer { status, retry_after_s, body })
     }
 }

@@ -61,6 +61,7 @@ async fn deliver(app: Arc<App>, channel: ChannelRow, due: Due, _permit: OwnedSem
     let now = app.now();
     let (fate, pause) = retry::after(&outcome, now, due.wanted_at, channel.failures, app.alerts.draw());
     let (result, detail) = match (&fate, &outcome) {
+        (Fate::Told, Outcome::SentToSome(why)) => ("sent", why.clone()),
         (Fate::Told, _) => ("sent", String::new()),
         (Fate::Anew, _) => ("again", "the message is not there any more; it is sent as a new one".to_owned()),
         (Fate::Waits, Outcome::TooMany(rest)) => {
@@ -70,7 +71,7 @@ async fn deliver(app: Arc<App>, channel: ChannelRow, due: Due, _permit: OwnedSem
             (if fate == Fate::Waits { "waits" } else { "given_up" }, why.clone())
         }
         (Fate::GivenUp(why), _) => ("given_up", why.clone()),
-        (Fate::Waits, Outcome::Sent(_) | Outcome::Gone) => ("waits", String::new()),
+        (Fate::Waits, Outcome::Sent(_) | Outcome::SentToSome(_) | Outcome::Gone) => ("waits", String::new()),
     };
     app.metrics.messages.with_label_values(&[result]).inc();
     if result != "sent" {
@@ -87,7 +88,11 @@ async fn deliver(app: Arc<App>, channel: ChannelRow, due: Due, _permit: OwnedSem
         detail: detail.chars().take(DETAIL_MAX).collect(),
         took_ms: u32::try_from(app.clock.mono().since(began).as_millis()).unwrap_or(u32::MAX),
     };
-    match app.store.note_done(Done { due, replica: app.replica.id, fate, handle, pause, entry }).await {
+    match app
+        .store
+        .note_done(Done { due, replica: app.replica.id, fate, handle, pause, version: channel.version, entry })
+        .await
+    {
         Ok(true) => {}
         Ok(false) => {
             tracing::warn!(channel = channel.name, "a message took so long that another replica may send it too");

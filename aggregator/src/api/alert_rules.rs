@@ -79,7 +79,7 @@ pub struct ReplaceRule {
 )]
 pub async fn list(State(app): State<Shared>, actor: Actor) -> Result<Json<AlertRules>, ApiError> {
     authorize(&actor, Action::ReadMatrix, Resource::Mesh)?;
-    let rows = app.store.alert_definitions(Kind::Rule).await?;
+    let rows = app.store.alert_definitions(Kind::Rule, None).await?;
     Ok(Json(AlertRules { rules: rows.into_iter().filter_map(shown).collect() }))
 }
 
@@ -227,6 +227,7 @@ pub(super) fn kept(put: Put, unknown: fn() -> ApiError, full: &'static str) -> R
             Err(ApiError::conflict("changed_meanwhile", detail))
         }
         Put::Full => Err(ApiError::conflict(full, "There are as many as there may be. Delete one first.")),
+        Put::InUse(schedules) => Err(super::channels::in_use(&schedules)),
         Put::NameTaken => Err(ApiError::conflict("name_taken", "Another one has this name. Choose another.")),
     }
 }

@@ -25,7 +25,58 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
                 let detail = "The request is larger than this address takes.";
                 Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", detail))
             }
-            Err(rejection) => Err(ApiError::invalid("unreadable_json", rejection.body_text())),
+            Err(rejection) => Err(ApiError::invalid("unreadable_json", plain(&rejection.body_text()))),
+        }
+    }
+}
+
+/// The parser's words without those about our types. Of a body of the wrong shape the first mistake is all that is known.
+fn plain(text: &str) -> String {
+    let shape = text.strip_prefix("Failed to deserialize the JSON body into the target type: ");
+    let syntax = text.strip_prefix("Failed to parse the request body as JSON: ");
+    match (shape, syntax) {
+        (Some(what), _) => format!("The body has another shape than this address takes: {what}."),
+        (_, Some(what)) => format!("The body is no JSON: {what}."),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::Body;
+
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code, reason = "read by serde")]
+    struct Wanted {
+        name: String,
+        inner: Inner,
+    }
+
+    #[derive(Debug, serde::Deserialize)]
+    #[expect(dead_code, reason = "read by serde")]
+    struct Inner {
+        count: u32,
+    }
+
+    /// "Failed to deserialize the JSON body into the target type" was what people read who forgot a field.
+    #[tokio::test]
+    async fn a_body_of_another_shape_is_told_in_plain_words() {
+        for (body, said) in [
+            (
+                r#"{"name": "x"}"#,
+                "The body has another shape than this address takes: missing field `inner` at line 1 column 13.",
+            ),
+            (
+                r#"{"name": "x", "inner": {"count": "y"}}"#,
+                "The body has another shape than this address takes: inner.count: invalid type: string \"y\", expected u32 at line 1 column 36.",
+            ),
+            (r#"{"name": }"#, "The body is no JSON: name: expected value at line 1 column 10."),
+        ] {
+            let request = Request::builder().header("content-type", "application/json").body(Body::from(body));
+            let refused =
+                JsonBody::<Wanted>::from_request(request.expect("a request"), &()).await.expect_err("refused");
+            assert_eq!(refused.problem("/x").detail, said);
         }
     }
 }

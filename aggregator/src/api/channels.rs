@@ -8,11 +8,12 @@ use super::alert_rules::{kept, text};
 use super::{ApiError, JsonBody, Problem, author, number};
 use crate::alerts::channel::{self, CHANNELS_MAX, Definition, Parcel, Secrets, Settings};
 use crate::alerts::keep;
+use crate::alerts::wire::RuleBody;
 use crate::app::Shared;
 use crate::auth::Caller;
 use crate::clock::rfc3339;
 use crate::guard::{Action, Actor, Resource, authorize};
-use crate::store::alerts::{ChannelRow, ChannelWish, Deleted, LogEntry};
+use crate::store::alerts::{ChannelRow, ChannelWish, Deleted, Kind, LogEntry};
 use aggregator_core::alert::Notice;
 use aggregator_core::alert::retry::Outcome;
 use axum::Json;
@@ -103,7 +104,7 @@ pub async fn replace(
 /// Delete a channel, its secrets and its log. What it was told stays as it is. Needs the role `admin`.
 ///
 /// # Errors
-/// 401 and 403 for whoever may not, 404 if there is none, 409 while reports are sent through it.
+/// 401 and 403 for whoever may not, 404 if there is none, 409 while rules name it or reports are sent through it.
 #[utoipa::path(
     delete, path = "/api/v1/channels/{id}", operation_id = "channel_delete", tag = "alerts",
     params(("id" = i64, Path, description = "Its number.")),
@@ -113,23 +114,25 @@ pub async fn replace(
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`not_allowed` or `forged_request`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`unknown_channel`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`channel_in_use`: schedules of reports name it.", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`channel_in_use`: rules or schedules of reports name it.", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn delete(State(app): State<Shared>, caller: Caller, Path(id): Path<String>) -> Result<StatusCode, ApiError> {
     authorize(&caller.actor, Action::ManageChannels, Resource::Mesh)?;
     let id = number(&id).ok_or_else(unknown)?;
+    let rules = told_by(&app, id).await?;
+    if !rules.is_empty() {
+        let detail = format!(
+            "These rules name this channel: {}. Take it out of them first, or they tell somebody less than they say.",
+            rules.join(", ")
+        );
+        return Err(ApiError::conflict("channel_in_use", detail));
+    }
     let event = caller.event(&app, "channel.delete", &id.to_string());
     match app.store.delete_alert_channel(id, event).await? {
         Deleted::Done => {}
         Deleted::Missing => return Err(unknown()),
-        Deleted::InUse(schedules) => {
-            let names = schedules.join(", ");
-            let detail = format!(
-                "Reports are sent through this channel: {names}. Choose another channel for them first, or delete them."
-            );
-            return Err(ApiError::conflict("channel_in_use", detail));
-        }
+        Deleted::InUse(schedules) => return Err(in_use(&schedules)),
     }
     tracing::info!(by = author(&caller.actor), channel = id, "a channel was deleted");
     Ok(StatusCode::NO_CONTENT)
@@ -171,6 +174,7 @@ pub async fn test(
     let took_ms = u32::try_from(app.clock.mono().since(began).as_millis()).unwrap_or(u32::MAX);
     let (sent, detail) = match outcome {
         Outcome::Sent(_) => (true, String::new()),
+        Outcome::SentToSome(why) => (true, why),
         Outcome::TooMany(rest) => {
             (false, format!("too many requests; asked to rest {} ms", rest.unwrap_or_default().as_millis()))
         }
@@ -240,6 +244,24 @@ pub async fn deliveries(
     Ok(Json(Deliveries { deliveries: entries.into_iter().map(delivery).collect(), next }))
 }
 
+pub(super) fn in_use(schedules: &[String]) -> ApiError {
+    let names = schedules.join(", ");
+    let detail = format!(
+        "Reports are sent through this channel: {names}. Choose another channel for them first, or delete them."
+    );
+    ApiError::conflict("channel_in_use", detail)
+}
+
+/// The names of the rules that name a channel.
+async fn told_by(app: &Shared, channel: i64) -> Result<Vec<String>, ApiError> {
+    let rows = app.store.alert_definitions(Kind::Rule, None).await?;
+    let rules = rows.iter().filter_map(|row| serde_json::from_str::<RuleBody>(&row.definition).ok());
+    Ok(rules
+        .filter(|rule| rule.channels.as_ref().is_some_and(|named| named.contains(&channel)))
+        .map(|rule| rule.name)
+        .collect())
+}
+
 fn unknown() -> ApiError {
     ApiError::unknown("unknown_channel", "There is no channel of this number.")
 }
@@ -281,12 +303,14 @@ async fn put(
     };
     let sealed = app.alerts.seal(&name, &secrets).map_err(|error| ApiError::internal(&format!("{error:#}")))?;
     let now = app.now();
+    let takes_reports = matches!(target, Settings::Mail { .. });
     let wish = ChannelWish {
         replaces: replaces.as_ref().map(|(row, version)| (row.id, *version)),
         name: name.clone(),
         definition: text(&Definition { target, repeat_s }),
         sealed: Some(sealed),
         is_enabled: enabled,
+        takes_reports,
         by: author(&caller.actor),
         now,
     };

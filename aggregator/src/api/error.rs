@@ -213,7 +213,7 @@ impl ApiError {
         Self::new(status, code, detail)
     }
 
-    fn problem(&self, instance: &str) -> Problem {
+    pub(super) fn problem(&self, instance: &str) -> Problem {
         Problem {
             kind: "about:blank".to_owned(),
             title: self.status.canonical_reason().unwrap_or("Error").to_owned(),

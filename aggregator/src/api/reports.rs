@@ -7,11 +7,12 @@ pub use body::{
     Times,
 };
 
-use super::range::{Said, fault, invalid};
+use super::range::{Said, invalid};
 use super::{ApiError, Problem};
-use crate::app::Shared;
+use crate::app::{App, Shared};
 use crate::guard::{Action, Actor, Resource, authorize};
 use crate::reports::{self, Ask};
+use crate::who::{Known, Who};
 use aggregator_core::report::Period;
 use axum::Json;
 use axum::extract::{Query, State};
@@ -43,7 +44,7 @@ const INCIDENTS_MAX: usize = 10_000;
     security(("session" = []), ("api_token" = [])),
     responses(
         (status = 200, description = "The report.", content((AvailabilityReport = "application/json"), (String = "text/csv"))),
-        (status = 400, description = "`invalid_range`", body = Problem, content_type = "application/problem+json"),
+        (status = 400, description = "`invalid_range`, or `invalid_parameter` for anything else", body = Problem, content_type = "application/problem+json"),
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`not_allowed`: an API token without the scope `read`.", body = Problem, content_type = "application/problem+json"),
     ),
@@ -54,7 +55,8 @@ pub async fn availability(
     parameters: Result<Query<ReportParameters>, axum::extract::rejection::QueryRejection>,
 ) -> Result<Response, ApiError> {
     authorize(&actor, Action::ReadMatrix, Resource::Mesh)?;
-    let Query(parameters) = parameters.map_err(|error| invalid(format!("{}.", error.body_text())))?;
+    let Query(parameters) =
+        parameters.map_err(|error| ApiError::invalid("invalid_parameter", format!("{}.", error.body_text())))?;
     let now = app.now();
     let said =
         Said { from: parameters.from.as_deref(), to: parameters.to.as_deref(), range: parameters.range.as_deref() };
@@ -62,21 +64,42 @@ pub async fn availability(
     let period = Period::new(from, to, now).map_err(|why| invalid(format!("{why}.")))?;
     let pairs = parameters.pairs.unwrap_or(PAIRS_USUAL);
     if pairs > PAIRS_MAX {
-        return Err(fault("pairs", format!("must be from 0 to {PAIRS_MAX}")));
+        return Err(wrong("pairs", format!("must be from 0 to {PAIRS_MAX}")));
     }
     let incidents = parameters.incidents.unwrap_or(INCIDENTS_USUAL);
     if incidents > INCIDENTS_MAX {
-        return Err(fault("incidents", format!("must be from 0 to {INCIDENTS_MAX}")));
+        return Err(wrong("incidents", format!("must be from 0 to {INCIDENTS_MAX}")));
     }
+    let ReportParameters { site, agent, .. } = parameters;
+    known(&app, site.as_deref(), agent.as_deref()).await?;
     let place = place(&app)?;
     let (format, part) = (parameters.format.unwrap_or(Format::Json), parameters.part.unwrap_or(Part::Availability));
-    let ReportParameters { site, agent, .. } = parameters;
     let made = reports::make(&app, Ask { period, pairs, incidents, agent, site }, place).await?;
     Ok(match (format, part) {
         (Format::Json, _) => Json(answer(&made)).into_response(),
         (Format::Csv, Part::Availability) => file(made.availability_csv()),
         (Format::Csv, Part::Incidents) => file(made.incidents_csv()),
     })
+}
+
+fn wrong(path: &str, message: String) -> ApiError {
+    ApiError::fault("invalid_parameter", path, message)
+}
+
+/// Refuses names that nobody has: their report would be empty, and read as one without any trouble.
+async fn known(app: &App, site: Option<&str>, agent: Option<&str>) -> Result<(), ApiError> {
+    if site.is_none() && agent.is_none() {
+        return Ok(());
+    }
+    let who = Who::read(app).await?;
+    let is_there = |fits: &dyn Fn(&Known) -> bool| who.iter().any(|(_, known)| fits(known));
+    if let Some(site) = site.filter(|site| !is_there(&|known| known.site == *site)) {
+        return Err(wrong("site", format!("`{site}` is no site that there is")));
+    }
+    if let Some(agent) = agent.filter(|agent| !is_there(&|known| known.name == *agent)) {
+        return Err(wrong("agent", format!("`{agent}` is no agent or endpoint that there is")));
+    }
+    Ok(())
 }
 
 /// A place for a report that is to be made: a few at once would hold up everybody else.

@@ -41,7 +41,7 @@ pub struct Silence {
     pub silence: SilenceBody,
 }
 
-/// Silences, also those that were over in the last weeks.
+/// Silences, also the newest thousand of those that are over.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"silences": [{"id": 1, "version": 1, "changed_at": "2026-11-23T00:00:00Z", "changed_by": "ada", "state": "active",
     "silence": {"scope": {"source": {"sites": ["berlin"], "tags": [], "agents": []}, "target": {"sites": ["porto"], "tags": [], "agents": []}, "both_ways": true},
@@ -79,7 +79,7 @@ pub struct ReplaceSilence {
 )]
 pub async fn list(State(app): State<Shared>, actor: Actor) -> Result<Json<Silences>, ApiError> {
     authorize(&actor, Action::ReadMatrix, Resource::Mesh)?;
-    let rows = app.store.alert_definitions(Kind::Silence).await?;
+    let rows = app.store.alert_definitions(Kind::Silence, None).await?;
     Ok(Json(Silences { silences: rows.into_iter().filter_map(|row| shown(row, app.now())).collect() }))
 }
 

@@ -6,7 +6,7 @@ use aggregator::mesh_config::diff::Change;
 use aggregator::mesh_config::text::ConfigText;
 use anyhow::Context as _;
 use everypath_config::printable_line;
-use reqwest::{Certificate, Client, RequestBuilder, Response, Url};
+use reqwest::{Certificate, Client, RequestBuilder, Response, StatusCode, Url};
 use serde::Deserialize;
 use serde_json::json;
 use std::net::IpAddr;
@@ -122,7 +122,12 @@ impl Remote {
         let request = self.client.put(format!("{}/api/v1/config?dry_run={dry_run}", self.url));
         let request =
             request.header("if-match", format!("\"{expected}\"")).json(&json!({"config": config, "why": why}));
-        let Answered { version, changes, cost_before, cost_after, warnings } = self.ask(request).await?.json().await?;
+        let answer = self.send(request).await?;
+        anyhow::ensure!(
+            answer.status() != StatusCode::PRECONDITION_FAILED,
+            "another version than {expected} is in force by now; export it, and make the change anew"
+        );
+        let Answered { version, changes, cost_before, cost_after, warnings } = self.taken(answer).await?.json().await?;
         let changes = changes.into_iter().map(|Told { path, from, to }| Change { path, from, to }).collect();
         let changed = Changed {
             changes,
@@ -134,10 +139,18 @@ impl Remote {
     }
 
     async fn ask(&self, request: RequestBuilder) -> anyhow::Result<Response> {
+        let answer = self.send(request).await?;
+        self.taken(answer).await
+    }
+
+    async fn send(&self, request: RequestBuilder) -> anyhow::Result<Response> {
         let answer = request.bearer_auth(&self.token).send().await;
-        let answer = answer.map_err(|error| {
-            anyhow::anyhow!("while asking {}: {}", self.url, unanswered::reason(&error, self.has_ca))
-        })?;
+        answer
+            .map_err(|error| anyhow::anyhow!("while asking {}: {}", self.url, unanswered::reason(&error, self.has_ca)))
+    }
+
+    /// The answer, if it is a good one.
+    async fn taken(&self, answer: Response) -> anyhow::Result<Response> {
         let status = answer.status();
         if status.is_success() {
             return Ok(answer);

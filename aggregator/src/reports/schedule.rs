@@ -116,13 +116,14 @@ fn decided(row: &ScheduleRow, now: UnixTime) -> Option<ScheduleDecision> {
 
 async fn deliver(app: Arc<App>, due: DueReport, place: OwnedSemaphorePermit) {
     let began = app.clock.mono();
-    let (outcome, failures) = attempt(&app, &due, place).await;
+    let (outcome, used) = attempt(&app, &due, place).await;
     let now = app.now();
-    let (fate, pause) = retry::after(&outcome, now, due.wanted_at, failures.unwrap_or(0), app.alerts.draw());
+    let (fate, pause) =
+        retry::after(&outcome, now, due.wanted_at, used.map_or(0, |used| used.failures), app.alerts.draw());
     // Nobody edits a report.
     let fate = if fate == Fate::Anew { Fate::Waits } else { fate };
     let (result, detail) = match &fate {
-        Fate::Told => ("sent", String::new()),
+        Fate::Told => ("sent", why(&outcome)),
         Fate::Waits | Fate::Anew => ("waits", why(&outcome)),
         Fate::GivenUp(why) => ("given_up", why.clone()),
     };
@@ -133,8 +134,10 @@ async fn deliver(app: Arc<App>, due: DueReport, place: OwnedSemaphorePermit) {
     let took_ms = u32::try_from(app.clock.mono().since(began).as_millis()).unwrap_or(u32::MAX);
     let entry = entry(due.channel, now, result, &detail, took_ms);
     let (schedule, wanted, replica) = (due.schedule, due.wanted, app.replica.id);
-    let pause = failures.map(|_| pause);
-    match app.store.note_report(ReportDone { schedule, wanted, replica, fate, pause, entry }).await {
+    // Nobody is asked that fast for what cannot be made.
+    let rests_until = if used.is_none() { now.plus(HOLD) } else { UnixTime(0) };
+    let pause = used.map(|used| (pause, used.version));
+    match app.store.note_report(ReportDone { schedule, wanted, replica, fate, pause, rests_until, entry }).await {
         Ok(true) => {}
         Ok(false) => {
             tracing::warn!(
@@ -156,7 +159,7 @@ pub fn why(outcome: &Outcome) -> String {
         Outcome::TooMany(rest) => {
             format!("too many requests; asked to rest {} ms", rest.unwrap_or_default().as_millis())
         }
-        Outcome::Failed(why) | Outcome::Refused(why) => why.clone(),
+        Outcome::SentToSome(why) | Outcome::Failed(why) | Outcome::Refused(why) => why.clone(),
     }
 }
 
@@ -174,8 +177,17 @@ pub fn entry(channel: i64, at: UnixTime, result: &str, detail: &str, took_ms: u3
     }
 }
 
-/// How it ended, and how often the channel had failed before if it was asked.
-async fn attempt(app: &App, due: &DueReport, place: OwnedSemaphorePermit) -> (Outcome, Option<u32>) {
+/// A channel that was asked.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Used {
+    /// Its version.
+    pub version: i64,
+    /// How often it had failed before.
+    pub failures: u32,
+}
+
+/// How it ended, and which channel was asked, if one was.
+async fn attempt(app: &App, due: &DueReport, place: OwnedSemaphorePermit) -> (Outcome, Option<Used>) {
     let Ok(wanted) = serde_json::from_str::<Wanted>(&due.definition) else {
         let why = "its schedule cannot be read; was it written by a newer version?";
         return (Outcome::Refused(why.to_owned()), None);
@@ -183,15 +195,15 @@ async fn attempt(app: &App, due: &DueReport, place: OwnedSemaphorePermit) -> (Ou
     let letter = tokio::time::timeout(MAKE_MAX, letter(app, due, &wanted, "", place)).await;
     match letter {
         Ok(Ok(letter)) => post(app, due.channel, &letter).await,
-        // The channel has nothing to do with it: it is tried again at the next step, and given up after a day.
+        // The channel has nothing to do with it: it is tried again after a while, and given up after a day.
         Ok(Err(why)) => (Outcome::Failed(why), None),
         Err(_) => (Outcome::Failed("the report took too long to be made".to_owned()), None),
     }
 }
 
-/// Sends a letter through a channel. Ends within [`crate::alerts::outside::SEND_MAX`]. Says also how often the channel had failed
-/// before, if it was asked.
-pub async fn post(app: &App, channel: i64, letter: &Letter) -> (Outcome, Option<u32>) {
+/// Sends a letter through a channel. Ends within [`crate::alerts::outside::SEND_MAX`]. Says also which channel
+/// was asked, if one was.
+pub async fn post(app: &App, channel: i64, letter: &Letter) -> (Outcome, Option<Used>) {
     let row = match app.store.alert_channels().await {
         Ok(rows) => rows.into_iter().find(|row| row.id == channel),
         Err(error) => return (Outcome::Failed(error.to_string()), None),
@@ -206,7 +218,7 @@ pub async fn post(app: &App, channel: i64, letter: &Letter) -> (Outcome, Option<
         Ok(secrets) => channel::post(app.alerts.outside(), &definition.target, &secrets, letter).await,
         Err(error) => Outcome::Failed(format!("{error:#}")),
     };
-    (outcome, Some(row.failures))
+    (outcome, Some(Used { version: row.version, failures: row.failures }))
 }
 
 /// The mail. `again` makes its name another one.

@@ -20,16 +20,22 @@ use everypath_protocol::time::{Span, UnixTime};
 
 /// Most entries of the delivery log that are kept of one channel; the oldest go.
 pub const LOG_MAX: u32 = 1_000;
+/// Most silences that are over and kept; the oldest go when another is made.
+pub const SILENCES_OVER_MAX: u32 = 1_000;
 /// Most incidents that are deleted in one step, because of their age.
 pub const SWEEP_MAX: u32 = 1_000;
 
 impl Store {
-    /// All rules or all silences, by number.
+    /// All rules or silences, by number; of silences with `over_after` those that are over later than that.
     ///
     /// # Errors
     /// [`StoreError`].
-    pub async fn alert_definitions(&self, kind: Kind) -> Result<Vec<DefinedRow>, StoreError> {
-        each!(self, store => store.alert_definitions(kind).await)
+    pub async fn alert_definitions(
+        &self,
+        kind: Kind,
+        over_after: Option<UnixTime>,
+    ) -> Result<Vec<DefinedRow>, StoreError> {
+        each!(self, store => store.alert_definitions(kind, over_after).await)
     }
 
     /// Keeps a rule or a silence, if there are fewer than `most`, and logs it under its number.
@@ -62,7 +68,8 @@ impl Store {
         each!(self, store => store.alert_channels().await)
     }
 
-    /// Keeps a channel, if there are fewer than `most`, and logs it under its number. A change lets it be used at once.
+    /// Keeps a channel, if there are fewer than `most`, and logs it under its number. A change lets it be used at once, and what it
+    /// would not take before is sent again.
     ///
     /// # Errors
     /// [`StoreError`].

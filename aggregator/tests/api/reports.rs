@@ -45,8 +45,8 @@ async fn what_is_listed_can_be_chosen_and_the_rest_still_counts() {
     let world = summed().await;
     let few = ask(&world, "range=3h&pairs=1").await.json();
     assert_eq!((few["pairs"].as_array().map(Vec::len), &few["pairs_measured"]), (Some(1), &json!(2)));
-    let elsewhere = ask(&world, "range=3h&site=beta").await.json();
-    assert_eq!((elsewhere["pairs"].as_array().map(Vec::len), &elsewhere["mesh"]), (Some(0), &few["mesh"]));
+    let none = ask(&world, "range=3h&pairs=0").await.json();
+    assert_eq!((none["pairs"].as_array().map(Vec::len), &none["mesh"]), (Some(0), &few["mesh"]));
     let of_one = ask(&world, "range=3h&agent=a1").await.json();
     assert_eq!(of_one["pairs"].as_array().map(Vec::len), Some(2));
 }
@@ -73,9 +73,13 @@ async fn a_period_that_cannot_be_says_why() {
         ("pairs=100001", "from 0 to 100000"),
         ("format=pdf", "format"),
         ("sites=a", "unknown field"),
+        ("site=nowhere", "`nowhere` is no site that there is"),
+        ("agent=nobody", "`nobody` is no agent"),
     ] {
         let answer = ask(&world, query).await;
-        assert_eq!(answer.problem(), (400, "invalid_range".into()), "{query}");
+        let is_of_range = ["from=", "to=", "range="].iter().any(|key| query.starts_with(key));
+        let code = if is_of_range { "invalid_range" } else { "invalid_parameter" };
+        assert_eq!(answer.problem(), (400, code.into()), "{query}");
         assert!(answer.json()["detail"].as_str().is_some_and(|detail| detail.contains(part)), "{query}: {answer:?}");
     }
 }

@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{IntoResponse as _, Response};
 use base64::Engine as _;
+use futures::StreamExt as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
@@ -24,6 +25,8 @@ pub(crate) enum Answer {
     Redirect(String),
     /// Nothing, ever.
     Hang,
+    /// 200, and the rest of it never.
+    Cut,
 }
 
 #[derive(Clone, Debug)]
@@ -97,6 +100,10 @@ async fn take(State(inbox): State<Inbox>, method: Method, uri: Uri, headers: Hea
         }
         Answer::Redirect(to) => (StatusCode::TEMPORARY_REDIRECT, [(header::LOCATION, to)]).into_response(),
         Answer::Hang => std::future::pending().await,
+        Answer::Cut => {
+            let parts = futures::stream::iter([Ok::<_, std::io::Error>("tw")]).chain(futures::stream::pending());
+            axum::body::Body::from_stream(parts).into_response()
+        }
     }
 }
 
@@ -222,6 +229,8 @@ fn talk(stream: &mut dyn Talk, greets: bool, log: &Mutex<Vec<String>>) -> std::i
                 mail.login = String::from_utf8_lossy(&bytes).into_owned();
                 b"235 welcome\r\n"
             }
+            "RCPT" if line.contains("<gone@") => b"550 5.1.1 no such user\r\n",
+            "RCPT" if line.contains("<later@") => b"450 4.2.1 come back later\r\n",
             "RCPT" => {
                 mail.recipients.extend(between(&line));
                 b"250 ok\r\n"

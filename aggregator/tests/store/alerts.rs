@@ -6,7 +6,7 @@ use crate::rungs::Place;
 use crate::world::{LONG, event};
 use aggregator::store::alerts::{
     ChannelWish, Commit, Definition, Deleted, Done, Due, IncidentQuery, IncidentRow, Kind, LOG_MAX, LogEntry, Put,
-    Wanted,
+    SILENCES_OVER_MAX, Wanted,
 };
 use aggregator::store::{Store, StoreError};
 use aggregator_core::alert::retry::{Fate, Pause};
@@ -45,6 +45,7 @@ pub(crate) async fn channel(store: &Store, name: &str) -> i64 {
         definition: "{}".into(),
         sealed: Some(vec![1, 2]),
         is_enabled: true,
+        takes_reports: true,
         by: "me".into(),
         now: T0,
     };
@@ -69,12 +70,20 @@ fn entry(due: &Due, result: &str) -> LogEntry {
 
 fn done(due: Due, fate: Fate, handle: Option<&str>, until: UnixTime) -> Done {
     let entry = entry(&due, "x");
-    Done { due, replica: ONE, fate, handle: handle.map(str::to_owned), pause: Pause { until, failures: 0 }, entry }
+    Done {
+        due,
+        replica: ONE,
+        fate,
+        handle: handle.map(str::to_owned),
+        pause: Pause { until, failures: 0 },
+        version: 1,
+        entry,
+    }
 }
 
 pub(crate) async fn rules_and_channels_have_versions_and_limits(place: &Place) {
     let store = place.open().await;
-    assert_eq!(store.alert_definitions(Kind::Rule).await.expect("read").len(), 3, "from the beginning");
+    assert_eq!(store.alert_definitions(Kind::Rule, None).await.expect("read").len(), 3, "from the beginning");
     for kind in [Kind::Rule, Kind::Silence] {
         let wish = |replaces, until| Definition {
             replaces,
@@ -86,7 +95,7 @@ pub(crate) async fn rules_and_channels_have_versions_and_limits(place: &Place) {
         let Put::Kept(id) = store.put_alert_definition(kind, wish(None, 60), 9, event("x")).await.expect("kept") else {
             panic!("there is room")
         };
-        let row = store.alert_definitions(kind).await.expect("read").pop().expect("there");
+        let row = store.alert_definitions(kind, None).await.expect("read").pop().expect("there");
         assert_eq!((row.id, row.version, row.changed_by.as_str(), row.changed_at), (id, 1, "me", T0));
         let put = async |replaces, most| {
             store.put_alert_definition(kind, wish(replaces, 60), most, event("x")).await.expect("asked")
@@ -111,6 +120,7 @@ pub(crate) async fn rules_and_channels_have_versions_and_limits(place: &Place) {
         definition: "{}".into(),
         sealed,
         is_enabled: false,
+        takes_reports: true,
         by: "me".into(),
         now: T0,
     };
@@ -286,6 +296,104 @@ pub(crate) async fn a_message_is_sent_by_one_and_by_another_if_that_one_is_gone(
     assert_eq!((over[0].notice.as_str(), over[0].wanted_at, over[0].is_news), ("over", at(200), true));
     // A clock that was set back by hours keeps nothing waiting.
     assert!(store.take_due(TWO, T0.minus(Span::seconds(14_400)), HOLD, 8).await.expect("asked").len() == 1);
+    store.close().await;
+}
+
+/// A channel was mended, and what it had not taken was never told: it counted as told.
+pub(crate) async fn what_was_given_up_is_told_by_a_channel_that_was_mended(place: &Place) {
+    let store = place.open().await;
+    let lease = store.lease("jobs", ONE, LONG).await.expect("asked").expect("free");
+    let a = channel(&store, "a").await;
+    let rows = vec![incident(1, 1, None), incident(2, 2, Some(9)), incident(3, 3, None)];
+    let all = (1..=3).map(|number| wanted(number, a, &format!("m{number}"), true, 10)).collect();
+    store.alert_commit(lease, Commit { incidents: rows, wanted: all, state: None }, at(10)).await.expect("kept");
+    let take = async |seconds| store.take_due(ONE, at(seconds), HOLD, 8).await.expect("asked");
+    let give_up = async |seconds| {
+        let mut texts = Vec::new();
+        while let Some(due) = take(seconds).await.pop() {
+            texts.push(due.notice.clone());
+            let refused = done(due, Fate::GivenUp("HTTP 401".into()), None, at(seconds));
+            assert!(store.note_done(refused).await.expect("noted"));
+        }
+        texts
+    };
+    assert_eq!(give_up(20).await, ["m1", "m2", "m3"]);
+    assert!(take(30).await.is_empty(), "nobody mended it");
+    let mend = ChannelWish {
+        replaces: Some((a, 1)),
+        name: "a".into(),
+        definition: "{}".into(),
+        sealed: None,
+        is_enabled: true,
+        takes_reports: true,
+        by: "me".into(),
+        now: at(100),
+    };
+    assert_eq!(store.put_alert_channel(mend, 9, event("x")).await.expect("asked"), Put::Kept(a));
+    let due = take(101).await.pop().expect("it is told again");
+    assert_eq!((due.notice.as_str(), due.wanted_at), ("m1", at(100)), "with a day of its own");
+    // What was under way when the channel was mended says nothing of what it is now.
+    let late = Done { pause: Pause { until: at(700), failures: 9 }, ..done(due, Fate::Waits, None, at(101)) };
+    assert!(store.note_done(late).await.expect("noted"));
+    let row = store.alert_channels().await.expect("read").remove(0);
+    assert_eq!((row.version, row.failures, row.blocked_until, row.trouble), (2, 0, UnixTime(0), None));
+
+    // A channel that failed for a day and works again by itself: nobody changes anything.
+    let due = take(102).await.pop().expect("the first");
+    let of_two = |done: Done| Done { version: 2, ..done };
+    let failed =
+        Done { pause: Pause { until: at(102), failures: 4 }, ..done(due, Fate::GivenUp("x".into()), None, at(102)) };
+    assert!(store.note_done(of_two(failed)).await.expect("noted"));
+    let due = take(103).await.pop().expect("the third; the second is over");
+    assert_eq!(due.notice, "m3");
+    assert!(store.note_done(of_two(done(due, Fate::Told, None, at(103)))).await.expect("noted"));
+    let again = take(104).await;
+    assert_eq!(again.iter().map(|due| due.notice.as_str()).collect::<Vec<_>>(), ["m1"]);
+    store.close().await;
+}
+
+/// Four hundred messages that waited for one channel were looked at before the first of another, for minutes.
+pub(crate) async fn many_that_wait_for_one_channel_hide_none_of_another(place: &Place) {
+    let store = place.open().await;
+    let lease = store.lease("jobs", ONE, LONG).await.expect("asked").expect("free");
+    let (a, b) = (channel(&store, "a").await, channel(&store, "b").await);
+    let many = (0..400_u16).map(|number| {
+        let mut id = [0; 16];
+        id[..2].copy_from_slice(&number.to_be_bytes());
+        id
+    });
+    let rows = many.clone().map(|id| IncidentRow { id, ..incident(1, 1, None) });
+    let mut all: Vec<_> = many.map(|incident| Wanted { incident, ..wanted(1, a, "a", true, 10) }).collect();
+    all.push(wanted(1, b, "b", true, 11));
+    let incidents = rows.chain([incident(1, 1, None)]).collect();
+    store.alert_commit(lease, Commit { incidents, wanted: all, state: None }, at(10)).await.expect("kept");
+    let taken = store.take_due(ONE, at(20), HOLD, 8).await.expect("asked");
+    assert_eq!(taken.iter().map(|due| due.notice.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    store.close().await;
+}
+
+/// Ended silences were read by whoever judges, each second, for a year, and could be ended and begun again past the limit.
+pub(crate) async fn silences_that_are_over_are_few_and_in_nobodys_way(place: &Place) {
+    let store = place.open().await;
+    let put = async |replaces, now: u64, until: u64| {
+        let wish = Definition { replaces, definition: "{}".into(), until: at(until), by: "me".into(), now: at(now) };
+        store.put_alert_definition(Kind::Silence, wish, 2, event("x")).await.expect("asked")
+    };
+    let Put::Kept(first) = put(None, 0, 10).await else { panic!("there is room") };
+    let Put::Kept(second) = put(None, 0, 20).await else { panic!("there is room") };
+    assert_eq!(put(None, 9, 30).await, Put::Full);
+    assert_eq!(put(Some((second, 1)), 9, 25).await, Put::Kept(second), "it has its place");
+    let ahead = store.alert_definitions(Kind::Silence, Some(at(10))).await.expect("read");
+    assert_eq!(ahead.iter().map(|row| row.id).collect::<Vec<_>>(), [second]);
+    assert!(matches!(put(None, 11, 40).await, Put::Kept(_)), "the first is over");
+    assert_eq!(put(Some((first, 1)), 12, 50).await, Put::Full, "so it cannot hold again");
+    assert_eq!(put(Some((first, 1)), 12, 11).await, Put::Kept(first), "what stays over takes no place");
+    for number in 0..u64::from(SILENCES_OVER_MAX) + 5 {
+        assert!(matches!(put(None, 100 + number, 101 + number).await, Put::Kept(_)));
+    }
+    let rows = store.alert_definitions(Kind::Silence, None).await.expect("read");
+    assert_eq!(rows.len(), 1 + usize::try_from(SILENCES_OVER_MAX).expect("small"));
+    assert!(rows.iter().all(|row| row.id != first), "the oldest went");
     store.close().await;
 }
 

@@ -143,7 +143,16 @@ pub(crate) async fn no_alert_is_changed_that_is_not_logged(place: &Place) {
     kept("x", other);
     let put = async |name: &str, replaces, action| {
         let (name, definition, by) = (name.to_owned(), "{}".to_owned(), "me".to_owned());
-        let wish = ChannelWish { replaces, name, definition, sealed: None, is_enabled: true, by, now: T0 };
+        let wish = ChannelWish {
+            replaces,
+            name,
+            definition,
+            sealed: None,
+            is_enabled: true,
+            takes_reports: true,
+            by,
+            now: T0,
+        };
         store.put_alert_channel(wish, 2, event(action)).await.expect("asked")
     };
     assert_eq!(put("one", Some((other, 1)), "x").await, Put::NameTaken);

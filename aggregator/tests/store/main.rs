@@ -108,10 +108,14 @@ on_every_rung! {
     who_lost_the_lease_tells_nothing: alerts::who_lost_the_lease_tells_nothing;
     a_message_is_sent_by_one_and_by_another_if_that_one_is_gone: alerts::a_message_is_sent_by_one_and_by_another_if_that_one_is_gone;
     many_who_send_take_each_message_once: alerts::many_who_send_take_each_message_once;
+    what_was_given_up_is_told_by_a_channel_that_was_mended: alerts::what_was_given_up_is_told_by_a_channel_that_was_mended;
+    many_that_wait_for_one_channel_hide_none_of_another: alerts::many_that_wait_for_one_channel_hide_none_of_another;
+    silences_that_are_over_are_few_and_in_nobodys_way: alerts::silences_that_are_over_are_few_and_in_nobodys_way;
     what_was_sent_meanwhile_is_not_sent_again: alerts::what_was_sent_meanwhile_is_not_sent_again;
     schedules_have_versions_and_limits: schedules::schedules_have_versions_and_limits;
     a_report_is_sent_by_one_and_by_another_if_that_one_is_gone: schedules::a_report_is_sent_by_one_and_by_another_if_that_one_is_gone;
     what_was_given_up_meanwhile_is_not_sent: schedules::what_was_given_up_meanwhile_is_not_sent;
+    a_report_that_cannot_be_made_rests_and_what_was_missed_is_past: schedules::a_report_that_cannot_be_made_rests_and_what_was_missed_is_past;
     the_delivery_log_keeps_the_newest: alerts::the_delivery_log_keeps_the_newest;
     every_rung_sums_alike: differential::every_rung_sums_alike;
 }

@@ -206,6 +206,8 @@ pub(crate) async fn sessions_end_with_what_they_were_made_of(place: &Place) {
         let changed = store.change_user("ada", None, change, event("user.change")).await;
         assert_eq!(changed.expect("answered"), Changed::Done);
     };
+    change(UserChange { role: Some(Role::Viewer), disabled: Some(false) }).await;
+    assert!(is_there(1).await, "what changes nothing throws nobody out");
     change(UserChange { role: Some(Role::Operator), disabled: None }).await;
     assert!(!is_there(1).await, "a role that changed");
     assert!(begin(5, "new").await);

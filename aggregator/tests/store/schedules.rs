@@ -6,7 +6,7 @@ use crate::lease::{ONE, TWO};
 use crate::rungs::Place;
 use crate::world::{LONG, event};
 use aggregator::store::alerts::{
-    Deleted, DueReport, LogEntry, Put, ReportDone, ScheduleDecision, ScheduleWish, SentNow,
+    ChannelWish, Deleted, DueReport, LogEntry, Put, ReportDone, ScheduleDecision, ScheduleWish, SentNow,
 };
 use aggregator::store::{Lease, ReplicaId, Store, StoreError};
 use aggregator_core::alert::retry::{Fate, Pause};
@@ -61,6 +61,20 @@ pub(crate) async fn schedules_have_versions_and_limits(place: &Place) {
     assert_eq!(store.schedules().await.expect("read")[0].decided, at(9));
     let delete = async |channel| store.delete_alert_channel(channel, event("x")).await.expect("asked");
     assert_eq!(delete(eight).await, Deleted::InUse(vec!["c".into()]));
+    // Nor does it become a channel that takes none.
+    let other = |version, takes_reports| ChannelWish {
+        replaces: Some((eight, version)),
+        name: "eight".into(),
+        definition: "{}".into(),
+        sealed: None,
+        is_enabled: true,
+        takes_reports,
+        by: "me".into(),
+        now: T0,
+    };
+    let put_channel = async |wish| store.put_alert_channel(wish, 9, event("x")).await.expect("asked");
+    assert_eq!(put_channel(other(1, false)).await, Put::InUse(vec!["c".into()]));
+    assert_eq!(put_channel(other(1, true)).await, Put::Kept(eight));
     assert!(store.delete_schedule(b, event("x")).await.expect("asked"));
     assert_eq!((delete(seven).await, delete(seven).await), (Deleted::Done, Deleted::Missing));
     assert!(!store.delete_schedule(b, event("x")).await.expect("asked"));
@@ -78,8 +92,9 @@ fn done(due: &DueReport, replica: ReplicaId, fate: Fate, until: UnixTime) -> Rep
         detail: "y".into(),
         took_ms: 1,
     };
-    let pause = Some(Pause { until, failures: 1 });
-    ReportDone { schedule: due.schedule, wanted: due.wanted, replica, fate, pause, entry }
+    let pause = Some((Pause { until, failures: 1 }, 1));
+    let (schedule, wanted, rests_until) = (due.schedule, due.wanted, UnixTime(0));
+    ReportDone { schedule, wanted, replica, fate, pause, rests_until, entry }
 }
 
 pub(crate) async fn a_report_is_sent_by_one_and_by_another_if_that_one_is_gone(place: &Place) {
@@ -168,6 +183,34 @@ async fn sent_by_hand(store: &Store, lease: Lease, id: i64, entry: LogEntry) {
     store.decide_schedules(lease, vec![due], at(402)).await.expect("kept");
     assert_eq!(by_hand(403, None).await, (at(402), false, None));
     assert!(store.take_report(ONE, at(404), HOLD).await.expect("asked").is_some());
+}
+
+/// A report that could not be made was tried every five seconds for a day, and what a schedule had missed while it was off was sent
+/// when it was turned on again.
+pub(crate) async fn a_report_that_cannot_be_made_rests_and_what_was_missed_is_past(place: &Place) {
+    let store = place.open().await;
+    let lease = store.lease("jobs", ONE, LONG).await.expect("asked").expect("free");
+    let mail = channel(&store, "mail").await;
+    let id = made(&store, "a", mail).await;
+    let take = async |seconds| store.take_report(ONE, at(seconds), HOLD).await.expect("asked");
+    let due = |version| ScheduleDecision { id, version, decided: at(100), send_from: Some(at(50)) };
+    store.decide_schedules(lease, vec![due(1)], at(101)).await.expect("kept");
+    let unmade = take(102).await.expect("due");
+    let rests = ReportDone { pause: None, rests_until: at(200), ..done(&unmade, ONE, Fate::Waits, at(0)) };
+    assert!(store.note_report(rests).await.expect("noted"));
+    assert_eq!(take(199).await, None);
+    assert_eq!(store.alert_channels().await.expect("read")[0].failures, 0, "the channel has nothing to do with it");
+    let unmade = take(200).await.expect("it rested");
+    let given_up = ReportDone { pause: None, ..done(&unmade, ONE, Fate::GivenUp("no".into()), at(0)) };
+    assert!(store.note_report(given_up).await.expect("noted"));
+
+    store.decide_schedules(lease, vec![due(1)], at(300)).await.expect("kept");
+    let on_again = ScheduleWish { decided: Some(at(400)), ..wish("a", mail, Some((id, 1))) };
+    assert_eq!(store.put_schedule(on_again, 9, event("x")).await.expect("asked"), Put::Kept(id));
+    assert_eq!(take(401).await, None, "what is past is past");
+    store.decide_schedules(lease, vec![due(2)], at(500)).await.expect("kept");
+    assert!(take(501).await.is_some());
+    store.close().await;
 }
 
 /// The same mistake as with messages: read before another replica took it, taken after that one had given it up.

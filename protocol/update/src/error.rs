@@ -48,7 +48,7 @@ pub enum UpdateError {
     )]
     NoKeys,
     /// The server, or the way to it.
-    #[error("the server of the releases gives no usable answer: {0}")]
+    #[error("the server of the releases could not be asked, or gives no usable answer: {0}")]
     Answer(String),
     /// There is no such release.
     #[error("there is no release of this version: {0}")]

@@ -111,6 +111,14 @@ impl Updater {
         .await
     }
 
+    /// Whether any key is known that a release may be signed with.
+    ///
+    /// # Errors
+    /// [`UpdateError::NoKeys`].
+    pub fn can_believe(&self) -> Result<(), UpdateError> {
+        self.settings.all_keys().map(|_| ())
+    }
+
     /// Fetches the archive, checks its signature and its contents, and tries the program in it. `binary` is as before. Until the
     /// end of what is returned, no other update of it begins.
     ///

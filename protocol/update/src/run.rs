@@ -36,7 +36,11 @@ pub async fn run(
         Outlook::Newer(offer) => offer,
     };
     if request.check {
-        return Ok(format!("{name} {} is available; this is {current}. `{name} update` installs it.\n", offer.version));
+        let what_then = match updater.can_believe() {
+            Ok(()) => format!("`{name} update` installs it."),
+            Err(why) => format!("It cannot be installed yet: {why}."),
+        };
+        return Ok(format!("{name} {} is available; this is {current}. {what_then}\n", offer.version));
     }
     may_replace().await.map_err(UpdateError::NotNow)?;
     let prepared = updater.prepare(&offer, binary).await?;

@@ -190,7 +190,7 @@ export interface paths {
         /**
          * Delete a channel, its secrets and its log. What it was told stays as it is. Needs the role `admin`.
          * @description # Errors
-         *     401 and 403 for whoever may not, 404 if there is none, 409 while reports are sent through it.
+         *     401 and 403 for whoever may not, 404 if there is none, 409 while rules name it or reports are sent through it.
          */
         delete: operations["channel_delete"];
         options?: never;
@@ -3567,7 +3567,7 @@ export interface components {
             until: string;
         };
         /**
-         * @description Silences, also those that were over in the last weeks.
+         * @description Silences, also the newest thousand of those that are over.
          * @example {
          *       "silences": [
          *         {
@@ -3932,7 +3932,7 @@ export interface components {
             took_ms: number;
         };
         /**
-         * @description A time in three parts that add up to it.
+         * @description The time of all pairs that were measured in the period, in three parts that add up to it.
          * @example {
          *       "availability_percent": 99.9953,
          *       "coverage_percent": 99.9699,
@@ -3949,9 +3949,9 @@ export interface components {
             availability_percent: number | null;
             /**
              * Format: double
-             * @description What was judged, of all; `null` of no time at all.
+             * @description What was judged, of all; 0 of what nobody ever measured.
              */
-            coverage_percent: number | null;
+            coverage_percent: number;
             /**
              * Format: double
              * @description It was judged down.
@@ -4914,7 +4914,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `channel_in_use`: schedules of reports name it. */
+            /** @description `channel_in_use`: rules or schedules of reports name it. */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -6877,7 +6877,7 @@ export interface operations {
                     "text/csv": string;
                 };
             };
-            /** @description `invalid_range` */
+            /** @description `invalid_range`, or `invalid_parameter` for anything else */
             400: {
                 headers: {
                     [name: string]: unknown;

@@ -34,7 +34,7 @@ fn push(text: &mut String, names: &[&str; 5], of: &Availability, loss_ppm: Optio
         thousandths(of.down_ms),
         thousandths(of.unknown_ms),
         percent(of.share_ppm()),
-        percent(of.coverage_ppm()),
+        percent(Some(of.coverage_ppm())),
         percent(loss_ppm),
         rtt,
     ];

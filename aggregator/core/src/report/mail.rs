@@ -44,8 +44,7 @@ pub fn mail(report: &Report, about: &About<'_>, clock: Clock<'_>) -> (String, St
         Some(site) => format!("Site {site}, {from} to {to}\n\n"),
         None => format!("All of the mesh, {from} to {to}\n\n"),
     };
-    // Of pairs that nobody ever measured nothing was covered.
-    let coverage = percent(Some(whole.coverage_ppm().unwrap_or(0)));
+    let coverage = percent(Some(whole.coverage_ppm()));
     body.push_str(&format!("Availability {}, coverage {coverage}.\n", percent(whole.share_ppm())));
     body.push_str("Availability is up / (up + down); what nobody measured is neither, and lowers the coverage.\n");
     body.push_str(&since_when(report, about, whole, clock));
@@ -78,7 +77,7 @@ fn since_when(report: &Report, about: &About<'_>, whole: &Availability, clock: C
         Some(began) if began > report.period.from => {
             format!("There is data from {} on; before that the mesh was not there yet.\n", clock(began))
         }
-        Some(_) if whole.coverage_ppm().is_none() => "Nobody measured anything in this time.\n".into(),
+        Some(_) if *whole == Availability::default() => "Nobody measured anything in this time.\n".into(),
         Some(_) => String::new(),
     }
 }
@@ -105,7 +104,7 @@ fn list(body: &mut String, head: &str, lines: Vec<(String, &Availability)>) {
     body.push_str(&format!("\n{head}\n"));
     for (name, availability) in lines.iter().take(LINES_MAX) {
         let down = length(i64::try_from(availability.down_ms.saturating_mul(1_000)).unwrap_or(i64::MAX));
-        let (share, coverage) = (percent(availability.share_ppm()), percent(availability.coverage_ppm()));
+        let (share, coverage) = (percent(availability.share_ppm()), percent(Some(availability.coverage_ppm())));
         let name = cut(name, NAME_MAX);
         body.push_str(&format!("  {name:<NAME_MAX$}  {share:>10}  down {down}, coverage {coverage}\n"));
     }

@@ -45,9 +45,9 @@ fn the_three_parts_of_a_period_add_up_to_it() {
 #[test]
 fn what_nobody_saw_is_neither_up_nor_down() {
     let nothing = Availability::of(&sums(1, 2, [0, 0, 0]), DAY);
-    assert_eq!((nothing.share_ppm(), nothing.coverage_ppm()), (None, Some(0)));
+    assert_eq!((nothing.share_ppm(), nothing.coverage_ppm()), (None, 0));
     let half = Availability::of(&sums(1, 2, [43_200, 0, 0]), DAY);
-    assert_eq!((half.share_ppm(), half.coverage_ppm()), (Some(1_000_000), Some(500_000)));
+    assert_eq!((half.share_ppm(), half.coverage_ppm()), (Some(1_000_000), 500_000));
     let judged_in_part = Availability::of(&sums(1, 2, [86_400, 8_640, 43_200]), DAY);
     assert_eq!(judged_in_part, Availability { up_ms: 34_560_000, down_ms: 8_640_000, unknown_ms: 43_200_000 });
     assert_eq!(judged_in_part.share_ppm(), Some(800_000));
@@ -142,7 +142,7 @@ fn the_spreadsheet_has_a_line_for_everything_and_nothing_where_nothing_is_known(
     let columns = lines[0].split(',').count();
     assert!(lines.iter().all(|line| line.split(',').count() == columns), "{text}");
     assert_eq!(lines[6], "pair,a-1,,b-2,icmp,85536.000,864.000,0.000,99.0000,100.0000,0.5000,1.234");
-    assert!(lines.contains(&"agent,a-1,a,,,0.000,0.000,0.000,,,,"), "{text}");
+    assert!(lines.contains(&"agent,a-1,a,,,0.000,0.000,0.000,,0.0000,,"), "{text}");
 }
 
 fn an_incident(title: &str, ended: Option<u64>) -> IncidentLine {

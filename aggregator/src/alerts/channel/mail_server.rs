@@ -7,6 +7,7 @@ use super::super::outside::Outside;
 use super::{MailSettings, Security};
 use aggregator_core::alert::retry::Outcome;
 use futures::io::{AsyncRead as _, AsyncWrite as _};
+use lettre::address::{Address, Envelope};
 use lettre::message::Message;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
@@ -15,7 +16,8 @@ use lettre::transport::smtp::authentication::{Credentials, DEFAULT_MECHANISMS};
 #[expect(deprecated, reason = "see above")]
 use lettre::transport::smtp::client::AsyncNetworkStream;
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream, Certificate, TlsParameters};
-use lettre::transport::smtp::extension::ClientId;
+use lettre::transport::smtp::commands::{Data, Mail, Rcpt};
+use lettre::transport::smtp::extension::{ClientId, Extension, MailParameter};
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -41,7 +43,8 @@ pub(super) async fn hand_over(
     message: &Message,
 ) -> Outcome {
     match converse(outside, settings, password, message).await {
-        Ok(()) => Outcome::Sent(None),
+        Ok(None) => Outcome::Sent(None),
+        Ok(Some(why)) => Outcome::SentToSome(why),
         Err(outcome) => outcome,
     }
 }
@@ -51,7 +54,7 @@ async fn converse(
     settings: &MailSettings,
     password: Option<&str>,
     message: &Message,
-) -> Result<(), Outcome> {
+) -> Result<Option<String>, Outcome> {
     let parameters = match settings.security {
         Security::Tls | Security::Starttls => Some(parameters(settings).map_err(Outcome::Refused)?),
         Security::None => None,
@@ -75,9 +78,48 @@ async fn converse(
         let credentials = Credentials::new(user.clone(), password.to_owned());
         step(connection.auth(DEFAULT_MECHANISMS, &credentials)).await?;
     }
-    step(connection.send(message.envelope(), &message.formatted())).await?;
+    let not_taken = give(&mut connection, message.envelope(), &message.formatted()).await?;
     let _ = tokio::time::timeout(QUIT_MAX, connection.quit()).await;
-    Ok(())
+    Ok(not_taken)
+}
+
+/// Gives it to everybody whom the server takes: one mailbox that is gone must not keep the others from being told, as it would with
+/// the library's own way. Returns what was said of those whom it does not take. They are not tried again: the others would get it
+/// twice.
+async fn give(
+    connection: &mut AsyncSmtpConnection,
+    envelope: &Envelope,
+    mail: &[u8],
+) -> Result<Option<String>, Outcome> {
+    let mut parameters = Vec::new();
+    let is_ascii = |address: &Address| AsRef::<str>::as_ref(address).is_ascii();
+    if !envelope.from().into_iter().chain(envelope.to()).all(is_ascii) {
+        if !connection.server_info().supports_feature(Extension::SmtpUtfEight) {
+            let why = "an address has letters outside ASCII, for which the mail server would need SMTPUTF8";
+            return Err(Outcome::Refused(why.to_owned()));
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    step(connection.command(Mail::new(envelope.from().cloned(), parameters))).await?;
+    let mut refused = Vec::new();
+    for to in envelope.to() {
+        let asked = tokio::time::timeout(STEP_MAX, connection.command(Rcpt::new(to.clone(), Vec::new()))).await;
+        match asked.map_err(|_| late())? {
+            Ok(_) => {}
+            // Not if the connection broke.
+            Err(error) if error.status().is_some() => refused.push((to, error)),
+            Err(error) => return Err(failed(&error)),
+        }
+    }
+    let said: Vec<String> = refused.iter().map(|(to, error)| format!("{to}: {}", words(error))).collect();
+    if refused.len() == envelope.to().len() {
+        let is_final = refused.iter().all(|(_, error)| error.is_permanent());
+        let why = said.join("; ");
+        return Err(if is_final { Outcome::Refused(why) } else { Outcome::Failed(why) });
+    }
+    step(connection.command(Data)).await?;
+    step(connection.message(mail)).await?;
+    Ok((!said.is_empty()).then(|| format!("not taken: {}", said.join("; "))))
 }
 
 async fn step<T>(step: impl Future<Output = Result<T, Error>>) -> Result<T, Outcome> {

@@ -63,7 +63,7 @@ pub enum Part {
     Incidents,
 }
 
-/// A time in three parts that add up to it.
+/// The time of all pairs that were measured in the period, in three parts that add up to it.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"up_s": 2591100.0, "down_s": 120.0, "unknown_s": 780.0, "availability_percent": 99.9953, "coverage_percent": 99.9699}))]
 pub struct Times {
@@ -76,9 +76,8 @@ pub struct Times {
     /// Up of what was judged; `null` if nothing was.
     #[schema(required)]
     pub availability_percent: Option<f64>,
-    /// What was judged, of all; `null` of no time at all.
-    #[schema(required)]
-    pub coverage_percent: Option<f64>,
+    /// What was judged, of all; 0 of what nobody ever measured.
+    pub coverage_percent: f64,
 }
 
 /// One ordered pair.
@@ -314,7 +313,7 @@ fn times(of: &Availability) -> Times {
         down_s: seconds(of.down_ms),
         unknown_s: seconds(of.unknown_ms),
         availability_percent: of.share_ppm().map(percent),
-        coverage_percent: of.coverage_ppm().map(percent),
+        coverage_percent: percent(of.coverage_ppm()),
     }
 }
 

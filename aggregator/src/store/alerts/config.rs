@@ -1,6 +1,6 @@
 //! What people define: rules, silences, channels.
 
-use super::{ChannelRow, ChannelWish, DefinedRow, Definition, Deleted, Kind, Put};
+use super::{ChannelRow, ChannelWish, DefinedRow, Definition, Deleted, Kind, Put, SILENCES_OVER_MAX};
 use crate::audit_log::Event;
 use crate::store::postgres::failure::While as _;
 use crate::store::{PgStore, SqliteStore, StoreError, postgres, sqlite};
@@ -15,18 +15,20 @@ const KEEPING: &str = "keeping what people are told of";
 /// The same statements for each database: both know numbered parameters, `on conflict` and `returning`.
 macro_rules! statements {
     ($name:ident, $Connection:ty, $Row:ty) => {
-        mod $name {
+        pub(super) mod $name {
             use super::*;
 
             pub(super) async fn definitions(
                 connection: &mut $Connection,
                 kind: Kind,
+                over_after: Option<UnixTime>,
             ) -> Result<Vec<DefinedRow>, sqlx::Error> {
                 let select = match kind {
-                    Kind::Rule => "select id, definition, version, changed_at, changed_by from alert_rule order by id",
-                    Kind::Silence => {
-                        "select id, definition, version, changed_at, changed_by from alert_silence order by id"
-                    }
+                    Kind::Rule => sqlx::query("select id, definition, version, changed_at, changed_by from alert_rule order by id"),
+                    Kind::Silence => sqlx::query(
+                        "select id, definition, version, changed_at, changed_by from alert_silence where until_at > $1 order by id",
+                    )
+                    .bind(over_after.map_or(i64::MIN, |after| after.0)),
                 };
                 let read = |row: &$Row| {
                     Ok(DefinedRow {
@@ -37,7 +39,7 @@ macro_rules! statements {
                         changed_by: row.try_get(4)?,
                     })
                 };
-                sqlx::query(select).fetch_all(connection).await?.iter().map(read).collect()
+                select.fetch_all(connection).await?.iter().map(read).collect()
             }
 
             pub(super) async fn put_definition(
@@ -46,16 +48,32 @@ macro_rules! statements {
                 wish: &Definition,
                 most: u32,
             ) -> Result<Put, sqlx::Error> {
-                let Some((id, version)) = wish.replaces else {
+                let own = wish.replaces.map_or(0, |(id, _)| id);
+                // A silence that was over and is to hold again takes a place, too.
+                let takes_place = match kind {
+                    Kind::Rule => wish.replaces.is_none(),
+                    Kind::Silence => wish.until > wish.now,
+                };
+                if takes_place {
                     let count = match kind {
-                        Kind::Rule => sqlx::query_scalar("select count(*) from alert_rule"),
+                        Kind::Rule => sqlx::query_scalar("select count(*) from alert_rule where id <> $1").bind(own),
                         Kind::Silence => {
-                            sqlx::query_scalar("select count(*) from alert_silence where until_at > $1").bind(wish.now.0)
+                            sqlx::query_scalar("select count(*) from alert_silence where id <> $1 and until_at > $2")
+                                .bind(own)
+                                .bind(wish.now.0)
                         }
                     };
                     let count: i64 = count.fetch_one(&mut *connection).await?;
                     if count >= i64::from(most) {
                         return Ok(Put::Full);
+                    }
+                }
+                let Some((id, version)) = wish.replaces else {
+                    if kind == Kind::Silence {
+                        let delete = "delete from alert_silence where until_at <= $1 and id not in \
+                                      (select id from alert_silence where until_at <= $1 order by until_at desc, id desc limit $2)";
+                        let delete = sqlx::query(delete).bind(wish.now.0).bind(i64::from(SILENCES_OVER_MAX));
+                        delete.execute(&mut *connection).await?;
                     }
                     let insert = match kind {
                         Kind::Rule => sqlx::query_scalar(
@@ -147,6 +165,12 @@ macro_rules! statements {
                 if taken > 0 {
                     return Ok(Put::NameTaken);
                 }
+                if !wish.takes_reports {
+                    let users = users(connection, own).await?;
+                    if !users.is_empty() {
+                        return Ok(Put::InUse(users));
+                    }
+                }
                 let Some((id, version)) = wish.replaces else {
                     let count: i64 =
                         sqlx::query_scalar("select count(*) from alert_channel").fetch_one(&mut *connection).await?;
@@ -177,6 +201,7 @@ macro_rules! statements {
                     .bind(id)
                     .bind(version);
                 if update.execute(&mut *connection).await?.rows_affected() == 1 {
+                    again(connection, id, wish.now).await?;
                     return Ok(Put::Kept(id));
                 }
                 let known: i64 = sqlx::query_scalar("select count(*) from alert_channel where id = $1")
@@ -186,9 +211,25 @@ macro_rules! statements {
                 Ok(if known == 0 { Put::Missing } else { Put::Changed })
             }
 
-            pub(super) async fn delete_channel(connection: &mut $Connection, id: i64) -> Result<Deleted, sqlx::Error> {
+            /// What was given up because of the channel is told by it, now that it is another or works again, as far as it is not over.
+            pub(in crate::store::alerts) async fn again(
+                connection: &mut $Connection,
+                channel: i64,
+                now: UnixTime,
+            ) -> Result<(), sqlx::Error> {
+                let update = "update alert_delivery set failed = null, wanted_at = $1 where channel = $2 and failed is not null \
+                              and incident in (select id from alert_incident where ended_at is null)";
+                sqlx::query(update).bind(now.0).bind(channel).execute(connection).await.map(drop)
+            }
+
+            /// Schedules of reports that send through it.
+            async fn users(connection: &mut $Connection, channel: i64) -> Result<Vec<String>, sqlx::Error> {
                 let select = "select name from report_schedule where channel = $1 order by id";
-                let users: Vec<String> = sqlx::query_scalar(select).bind(id).fetch_all(&mut *connection).await?;
+                sqlx::query_scalar(select).bind(channel).fetch_all(connection).await
+            }
+
+            pub(super) async fn delete_channel(connection: &mut $Connection, id: i64) -> Result<Deleted, sqlx::Error> {
+                let users = users(connection, id).await?;
                 if !users.is_empty() {
                     return Ok(Deleted::InUse(users));
                 }
@@ -204,8 +245,15 @@ statements!(on_sqlite, SqliteConnection, SqliteRow);
 statements!(on_postgres, PgConnection, PgRow);
 
 impl SqliteStore {
-    pub(in crate::store) async fn alert_definitions(&self, kind: Kind) -> Result<Vec<DefinedRow>, StoreError> {
-        sqlite::While::doing(on_sqlite::definitions(&mut *self.reading(READING).await?, kind).await, READING)
+    pub(in crate::store) async fn alert_definitions(
+        &self,
+        kind: Kind,
+        over_after: Option<UnixTime>,
+    ) -> Result<Vec<DefinedRow>, StoreError> {
+        sqlite::While::doing(
+            on_sqlite::definitions(&mut *self.reading(READING).await?, kind, over_after).await,
+            READING,
+        )
     }
 
     pub(in crate::store) async fn put_alert_definition(
@@ -282,9 +330,13 @@ impl SqliteStore {
 }
 
 impl PgStore {
-    pub(in crate::store) async fn alert_definitions(&self, kind: Kind) -> Result<Vec<DefinedRow>, StoreError> {
+    pub(in crate::store) async fn alert_definitions(
+        &self,
+        kind: Kind,
+        over_after: Option<UnixTime>,
+    ) -> Result<Vec<DefinedRow>, StoreError> {
         let mut connection = self.pool().acquire().await.doing(READING)?;
-        on_postgres::definitions(&mut connection, kind).await.doing(READING)
+        on_postgres::definitions(&mut connection, kind, over_after).await.doing(READING)
     }
 
     pub(in crate::store) async fn put_alert_definition(

@@ -1,6 +1,6 @@
 //! What is to be sent, who sends it, and what became of it.
 
-use super::{Done, Due, LOG_MAX, LogEntry};
+use super::{Done, Due, LOG_MAX, LogEntry, config};
 use crate::audit_log::Event;
 use crate::store::postgres::failure::While as _;
 use crate::store::{PgStore, ReplicaId, SqliteStore, StoreError, postgres, sqlite};
@@ -9,13 +9,10 @@ use everypath_protocol::time::{Span, UnixTime};
 use sqlx::postgres::PgRow;
 use sqlx::sqlite::SqliteRow;
 use sqlx::{PgConnection, Row as _, SqliteConnection};
-use std::collections::BTreeSet;
 
 const TAKING: &str = "taking what is to be sent";
 const NOTING: &str = "noting what was sent";
 const READING: &str = "reading what was sent";
-/// Most rows that are looked at for one of each channel.
-const LOOKED_AT_MAX: i64 = 256;
 
 fn id(column: &[u8]) -> Result<[u8; 16], sqlx::Error> {
     column.try_into().map_err(|_| sqlx::Error::Decode("the name of an incident".into()))
@@ -36,21 +33,24 @@ macro_rules! statements {
                 hold: Span,
                 most: u32,
             ) -> Result<Vec<Due>, sqlx::Error> {
-                let select = "select d.incident, d.channel, d.wanted, d.notice, d.news, d.wanted_at, d.sent, d.handle \
+                // The oldest of each channel: many that wait for one must not hide those that wait for another.
+                let select = "select incident, channel, wanted, notice, news, wanted_at, sent, handle from (\
+                              select d.incident, d.channel, d.wanted, d.notice, d.news, d.wanted_at, d.sent, d.handle, \
+                              row_number() over (partition by d.channel order by d.wanted_at, d.incident) as place \
                               from alert_delivery d join alert_channel c on c.id = d.channel \
                               where d.sent < d.wanted and d.failed is null and (d.held_until <= $1 or d.held_until > $2) \
                               and (c.blocked_until <= $1 or c.blocked_until > $3) and c.is_enabled = 1 \
                               and not exists (select 1 from alert_delivery o where o.channel = d.channel \
-                              and o.held_until > $1 and o.held_until <= $2) order by d.wanted_at, d.incident limit $4";
+                              and o.held_until > $1 and o.held_until <= $2)) as due \
+                              where place = 1 order by wanted_at, incident";
                 let far = now.plus(hold).plus(hold);
                 let rows = sqlx::query(select)
                     .bind(now.0)
                     .bind(far.0)
                     .bind(now.plus(REST_MAX).plus(REST_MAX).0)
-                    .bind(LOOKED_AT_MAX)
                     .fetch_all(&mut *connection)
                     .await?;
-                let (mut taken, mut channels) = (Vec::new(), BTreeSet::new());
+                let mut taken = Vec::new();
                 for row in &rows {
                     let row: &$Row = row;
                     let (sent, news): (i64, i64) = (row.try_get(6)?, row.try_get(4)?);
@@ -64,8 +64,8 @@ macro_rules! statements {
                         sent,
                         handle: row.try_get(7)?,
                     };
-                    if taken.len() >= usize::try_from(most).unwrap_or(usize::MAX) || !channels.insert(due.channel) {
-                        continue;
+                    if taken.len() >= usize::try_from(most).unwrap_or(usize::MAX) {
+                        break;
                     }
                     // Since it was read another replica may have sent it, given it up, or been told by the channel to wait.
                     let update = "update alert_delivery set holder = $1, held_until = $2 where incident = $3 and channel = $4 \
@@ -118,24 +118,34 @@ macro_rules! statements {
                     Fate::GivenUp(why) => update.bind(done.due.wanted).bind(Some(why.as_str())),
                 };
                 let noted = update.execute(&mut *connection).await?;
-                note_channel(connection, &done.fate, done.pause, &done.entry).await?;
+                note_channel(connection, &done.fate, done.pause, done.version, &done.entry).await?;
                 Ok(noted.rows_affected() == 1)
             }
 
-            /// What became of the channel, and the log of it.
+            /// What became of the channel, and the log of it. What was given up while it did not work is told now that it does.
             pub(in crate::store::alerts) async fn note_channel(
                 connection: &mut $Connection,
                 fate: &Fate,
                 pause: Pause,
+                version: i64,
                 entry: &LogEntry,
             ) -> Result<(), sqlx::Error> {
-                let update = "update alert_channel set blocked_until = $1, failures = $2, trouble = $3 where id = $4";
-                let trouble = (*fate != Fate::Told).then_some(entry.detail.as_str());
+                if *fate == Fate::Told {
+                    let failed = sqlx::query_scalar("select count(*) from alert_channel where id = $1 and failures > 0");
+                    let failed: i64 = failed.bind(entry.channel).fetch_one(&mut *connection).await?;
+                    if failed > 0 {
+                        config::$name::again(&mut *connection, entry.channel, entry.at).await?;
+                    }
+                }
+                // Somebody may have mended it meanwhile.
+                let update = "update alert_channel set blocked_until = $1, failures = $2, trouble = $3 where id = $4 and version = $5";
+                let trouble = (!entry.detail.is_empty()).then_some(entry.detail.as_str());
                 sqlx::query(update)
                     .bind(pause.until.0)
                     .bind(i64::from(pause.failures))
                     .bind(trouble)
                     .bind(entry.channel)
+                    .bind(version)
                     .execute(&mut *connection)
                     .await?;
                 log(connection, entry).await

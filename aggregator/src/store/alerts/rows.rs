@@ -88,6 +88,8 @@ pub struct ChannelWish {
     pub sealed: Option<Vec<u8>>,
     /// Whether it is used.
     pub is_enabled: bool,
+    /// Whether it is one for mail; else no schedule of reports may name it.
+    pub takes_reports: bool,
     /// Who.
     pub by: String,
     /// When.
@@ -95,7 +97,7 @@ pub struct ChannelWish {
 }
 
 /// What became of a change.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Put {
     /// It is kept under this number.
     Kept(i64),
@@ -107,6 +109,8 @@ pub enum Put {
     Full,
     /// Another one has this name.
     NameTaken,
+    /// These schedules of reports send through it, which they could no longer.
+    InUse(Vec<String>),
 }
 
 /// What became of deleting a channel.
@@ -235,6 +239,8 @@ pub struct Done {
     pub handle: Option<String>,
     /// What becomes of the channel.
     pub pause: aggregator_core::alert::retry::Pause,
+    /// The version of the channel that was used: what became of it says nothing of a later one.
+    pub version: i64,
     /// For the log.
     pub entry: LogEntry,
 }

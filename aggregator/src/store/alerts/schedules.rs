@@ -114,8 +114,10 @@ pub struct ReportDone {
     pub replica: ReplicaId,
     /// What becomes of it.
     pub fate: Fate,
-    /// What becomes of the channel; nothing if it was not asked.
-    pub pause: Option<Pause>,
+    /// What becomes of the channel, and its version that was used; nothing if it was not asked.
+    pub pause: Option<(Pause, i64)>,
+    /// The report is not tried again before, if it waits.
+    pub rests_until: UnixTime,
     /// For the log.
     pub entry: LogEntry,
 }

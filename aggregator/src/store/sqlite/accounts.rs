@@ -233,14 +233,19 @@ async fn apply(
     now: UnixTime,
 ) -> Result<(), sqlx::Error> {
     let update = "update user_account set role = coalesce(?1, role), disabled_at = case when ?2 is null then disabled_at \
-                  when ?2 then coalesce(disabled_at, ?3) end where id = ?4";
-    sqlx::query(update)
+                  when ?2 then coalesce(disabled_at, ?3) end where id = ?4 \
+                  and (role <> coalesce(?1, role) or (disabled_at is not null) <> coalesce(?2, disabled_at is not null))";
+    let changed = sqlx::query(update)
         .bind(change.role.map(|role| role.name()))
         .bind(change.disabled)
         .bind(now.0)
         .bind(id)
         .execute(&mut *connection)
         .await?;
+    // What changes nothing throws nobody out.
+    if changed.rows_affected() == 0 {
+        return Ok(());
+    }
     sqlx::query("delete from session where account = ?").bind(id).execute(&mut *connection).await?;
     // Whoever holds a link for a viewer must not come in as the administrator that the viewer became.
     sqlx::query("delete from invitation where account = ?").bind(id).execute(connection).await.map(drop)

@@ -200,3 +200,42 @@ async fn whoever_starts_again_tells_nothing_twice() {
     assert_eq!(sink.taken().len(), 1);
     assert_eq!(mesh.incidents("").await.len(), 1);
 }
+
+/// One mailbox that was gone kept everybody else from being told.
+#[tokio::test]
+async fn a_mail_reaches_everybody_whom_the_server_takes() {
+    let mesh = Mesh::new().await;
+    let sink = MailSink::start(false);
+    let test = async |to: &[&str]| {
+        let settings = json!({
+            "host": "localhost", "port": sink.port, "security": "tls", "user": "u", "ca": sink.ca, "from": "e@mesh.test", "to": to,
+        });
+        let target = json!({"kind": "mail", "settings": settings, "password": "hunter2"});
+        let id = mesh.channel(&to.join(" "), target).await;
+        mesh.call(axum::http::Method::POST, &format!("/api/v1/channels/{id}/test"), &json!({})).await.json()
+    };
+    let some = test(&["a@mesh.test", "gone@mesh.test", "b@mesh.test", "later@mesh.test"]).await;
+    let said = some["detail"].as_str().expect("text");
+    assert!(some["sent"] == true && said.starts_with("not taken: gone@mesh.test: "), "{some}");
+    assert!(said.contains("no such user; later@mesh.test: ") && said.contains("come back later"), "{said}");
+    assert_eq!(sink.taken()[0].recipients, ["a@mesh.test", "b@mesh.test"]);
+    let none = test(&["gone@mesh.test", "gone@other.test"]).await;
+    assert!(
+        none["sent"] == false && none["detail"].as_str().is_some_and(|said| said.contains("no such user")),
+        "{none}"
+    );
+    assert!(sink.taken().is_empty());
+}
+
+/// A receiver that answered 200 and then hung was told the same again and again.
+#[tokio::test]
+async fn the_status_says_that_it_was_taken_whatever_becomes_of_the_body() {
+    let mut mesh = Mesh::new().await;
+    let sink = WebSink::start().await;
+    let hook = mesh.channel("hook", json!({"kind": "webhook", "url": sink.url("/in"), "key": KEY})).await;
+    sink.says(&[Says::Cut]);
+    mesh.down.insert(4);
+    mesh.run(60).await;
+    mesh.send().await;
+    assert_eq!(mesh.results(hook).await, ["opened sent"]);
+}

@@ -89,7 +89,9 @@ macro_rules! statements {
                     return Ok(Put::Kept(insert.fetch_one(connection).await?));
                 };
                 let update = "update report_schedule set name = $1, definition = $2, channel = $3, is_enabled = $4, changed_at = $5, \
-                              changed_by = $6, decided = coalesce($7, decided), version = version + 1 \
+                              changed_by = $6, decided = coalesce($7, decided), \
+                              sent = case when $7 is null then sent else wanted end, \
+                              failed = case when $7 is null then failed end, version = version + 1 \
                               where id = $8 and version = $9";
                 let update = sqlx::query(update)
                     .bind(&wish.name)
@@ -209,7 +211,7 @@ macro_rules! statements {
                          where id = $1 and holder = $2",
                     ),
                     Fate::Waits | Fate::Anew => sqlx::query(
-                        "update report_schedule set holder = 0, held_until = 0 where id = $1 and holder = $2",
+                        "update report_schedule set holder = 0, held_until = $3 where id = $1 and holder = $2",
                     ),
                     // A newer one may have come meanwhile; that is tried.
                     Fate::GivenUp(_) => sqlx::query(
@@ -220,13 +222,13 @@ macro_rules! statements {
                 let update = update.bind(done.schedule).bind(done.replica.0);
                 let update = match &done.fate {
                     Fate::Told => update.bind(done.wanted),
-                    Fate::Waits | Fate::Anew => update,
+                    Fate::Waits | Fate::Anew => update.bind(done.rests_until.0),
                     Fate::GivenUp(why) => update.bind(done.wanted).bind(Some(why.as_str())),
                 };
                 let noted = update.execute(&mut *connection).await?;
                 match done.pause {
-                    Some(pause) => {
-                        outbox::$name::note_channel(connection, &done.fate, pause, &done.entry).await?;
+                    Some((pause, version)) => {
+                        outbox::$name::note_channel(connection, &done.fate, pause, version, &done.entry).await?;
                     }
                     None => outbox::$name::log(connection, &done.entry).await?,
                 }
