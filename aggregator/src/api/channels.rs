@@ -75,7 +75,8 @@ pub async fn create(
 /// Change a channel. It may be used at once again. Needs the role `admin`.
 ///
 /// # Errors
-/// 400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it.
+/// 400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it, or if it would no
+/// longer be one for mail while reports are sent through it.
 #[utoipa::path(
     put, path = "/api/v1/channels/{id}", operation_id = "channel_replace", tag = "alerts", request_body = ReplaceChannel,
     params(("id" = i64, Path, description = "Its number.")),
@@ -86,7 +87,7 @@ pub async fn create(
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`not_allowed` or `forged_request`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`unknown_channel`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`changed_meanwhile` or `name_taken`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`changed_meanwhile`, `name_taken` or `channel_in_use`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn replace(

@@ -111,7 +111,8 @@ pub async fn create(
 /// Change a silence; to end it, let it end now. Needs the role `operator`.
 ///
 /// # Errors
-/// 400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it.
+/// 400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it, or if one that was
+/// over is to hold again and 256 are not over yet.
 #[utoipa::path(
     put, path = "/api/v1/silences/{id}", operation_id = "silence_replace", tag = "alerts", request_body = ReplaceSilence,
     params(("id" = i64, Path, description = "Its number.")),
@@ -122,7 +123,7 @@ pub async fn create(
         (status = 401, description = "`not_signed_in`", body = Problem, content_type = "application/problem+json"),
         (status = 403, description = "`not_allowed` or `forged_request`", body = Problem, content_type = "application/problem+json"),
         (status = 404, description = "`unknown_silence`", body = Problem, content_type = "application/problem+json"),
-        (status = 409, description = "`changed_meanwhile`", body = Problem, content_type = "application/problem+json"),
+        (status = 409, description = "`changed_meanwhile` or `too_many_silences`", body = Problem, content_type = "application/problem+json"),
     ),
 )]
 pub async fn replace(

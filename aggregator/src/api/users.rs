@@ -155,7 +155,8 @@ pub async fn create(
     Ok((StatusCode::CREATED, Json(link(name, given))))
 }
 
-/// Change the role of an account, disable it or enable it again. Ends its sessions and live connections.
+/// Change the role of an account, disable it or enable it again. Ends its sessions, live connections and links, unless it is so
+/// already.
 ///
 /// # Errors
 /// 400, 401 and 403 as for making one, 404 if there is none, 409 for the last administrator.

@@ -183,7 +183,8 @@ export interface paths {
         /**
          * Change a channel. It may be used at once again. Needs the role `admin`.
          * @description # Errors
-         *     400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it.
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it, or if it would no
+         *     longer be one for mail while reports are sent through it.
          */
         put: operations["channel_replace"];
         post?: never;
@@ -857,7 +858,8 @@ export interface paths {
         /**
          * Change a silence; to end it, let it end now. Needs the role `operator`.
          * @description # Errors
-         *     400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it.
+         *     400 with everything that is wrong, 401 and 403 for whoever may not, 404 if there is none, 409 if somebody else changed it, or if one that was
+         *     over is to hold again and 256 are not over yet.
          */
         put: operations["silence_replace"];
         post?: never;
@@ -938,7 +940,8 @@ export interface paths {
         options?: never;
         head?: never;
         /**
-         * Change the role of an account, disable it or enable it again. Ends its sessions and live connections.
+         * Change the role of an account, disable it or enable it again. Ends its sessions, live connections and links, unless it is so
+         *     already.
          * @description # Errors
          *     400, 401 and 403 as for making one, 404 if there is none, 409 for the last administrator.
          */
@@ -4830,7 +4833,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `changed_meanwhile` or `name_taken` */
+            /** @description `changed_meanwhile`, `name_taken` or `channel_in_use` */
             409: {
                 headers: {
                     [name: string]: unknown;
@@ -7490,7 +7493,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description `changed_meanwhile` */
+            /** @description `changed_meanwhile` or `too_many_silences` */
             409: {
                 headers: {
                     [name: string]: unknown;
