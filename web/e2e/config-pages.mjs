@@ -37,6 +37,11 @@ export function configPages() {
       act: faultyText,
     },
     'config-review': { path: '/config/edit', ready: FORM, act: review },
+    'config-review-warned': {
+      path: '/config/edit?as=text',
+      ready: '[data-testid=as-text] textarea',
+      act: reviewWarned,
+    },
     'config-conflict': { path: '/config/edit', ready: FORM, act: conflict },
     'config-version': { path: '/config/versions/2', ready: '[data-testid=diff]' },
     'config-version-current': {
@@ -109,6 +114,12 @@ async function review(page) {
   await last.locator('input').nth(2).fill('site:alpha');
   await page.getByRole('button', { name: 'Review' }).click();
   await page.waitForSelector('[data-testid=review]');
+}
+
+async function reviewWarned(page) {
+  await page.fill('textarea', '{ "exclude": [{ "between": ["agent:alpha-9", "site:beta"] }] }');
+  await page.getByRole('button', { name: 'Review' }).click();
+  await page.waitForSelector('[data-testid=warnings]');
 }
 
 async function conflict(page) {

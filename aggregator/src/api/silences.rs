@@ -41,7 +41,7 @@ pub struct Silence {
     pub silence: SilenceBody,
 }
 
-/// Silences, also the newest thousand of those that are over.
+/// Silences, also the newest 200 of those that are over.
 #[derive(Debug, Serialize, ToSchema)]
 #[schema(example = json!({"silences": [{"id": 1, "version": 1, "changed_at": "2026-11-23T00:00:00Z", "changed_by": "ada", "state": "active",
     "silence": {"scope": {"source": {"sites": ["berlin"], "tags": [], "agents": []}, "target": {"sites": ["porto"], "tags": [], "agents": []}, "both_ways": true},

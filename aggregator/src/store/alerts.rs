@@ -21,7 +21,7 @@ use everypath_protocol::time::{Span, UnixTime};
 /// Most entries of the delivery log that are kept of one channel; the oldest go.
 pub const LOG_MAX: u32 = 1_000;
 /// Most silences that are over and kept; the oldest go when another is made.
-pub const SILENCES_OVER_MAX: u32 = 1_000;
+pub const SILENCES_OVER_MAX: u32 = 200;
 /// Most incidents that are deleted in one step, because of their age.
 pub const SWEEP_MAX: u32 = 1_000;
 

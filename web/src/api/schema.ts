@@ -3570,7 +3570,7 @@ export interface components {
             until: string;
         };
         /**
-         * @description Silences, also the newest thousand of those that are over.
+         * @description Silences, also the newest 200 of those that are over.
          * @example {
          *       "silences": [
          *         {
