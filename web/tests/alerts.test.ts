@@ -206,5 +206,14 @@ describe('a channel', () => {
     expect(sayTest(channel, { sent: true, detail: '', took_ms: 1_240 }).help).toContain(
       '1.2\u00a0s',
     );
+    const nobody = { ...refused, detail: 'gone@x.test: permanent error (550): no such user' };
+    expect(sayTest(channel, nobody).speaker).toBe('The mail server');
+    const some = {
+      sent: true,
+      detail: 'not taken: gone@x.test: permanent error (550)',
+      took_ms: 9,
+    };
+    expect(sayTest(channel, some).title).toBe('Not everybody gets the test');
+    expect(sayTest(channel, some).detail).toContain('gone@x.test');
   });
 });

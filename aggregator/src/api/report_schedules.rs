@@ -177,7 +177,7 @@ pub async fn send(
         Ok(Err(why)) => Outcome::Failed(why),
         Err(_) => Outcome::Failed("the report took too long to be made".to_owned()),
     };
-    let sent = matches!(outcome, Outcome::Sent(_));
+    let sent = matches!(outcome, Outcome::Sent(_) | Outcome::SentToSome(_));
     let detail = why(&outcome);
     let took_ms = u32::try_from(app.clock.mono().since(began).as_millis()).unwrap_or(u32::MAX);
     let result = if sent { "sent" } else { "given_up" };

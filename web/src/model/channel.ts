@@ -60,8 +60,8 @@ export interface SaidTest {
   help: string;
 }
 
-/** How the aggregator writes down what the other side answered; everything else it found out itself. */
-const ANSWERED = /^(HTTP \d{3}|permanent error|transient error)/;
+/** How the aggregator writes down what the other side answered, of mail with the recipient; everything else it found out itself. */
+const ANSWERED = /^(HTTP \d{3}|(\S+@\S+: )?(permanent|transient) error)/;
 const UNREACHED =
   /refused the connection|cannot be reached|did not answer in time|connection error|lookup/i;
 
@@ -72,6 +72,10 @@ export function sayTest(
 ): SaidTest {
   const took = took_ms < 1_000 ? `${took_ms}\u00a0ms` : `${(took_ms / 1_000).toFixed(1)}\u00a0s`;
   const who = WHO[channel.target.kind];
+  if (sent && detail !== '') {
+    const help = `${who} took it for the others after ${took}.`;
+    return { title: 'Not everybody gets the test', detail, speaker: who, help };
+  }
   if (sent) {
     const help = `${who} took it after ${took}. Look there whether it can be seen.`;
     return { title: 'The test was sent', detail: '', speaker: '', help };
