@@ -3924,7 +3924,7 @@ export interface components {
          *     }
          */
         TestResult: {
-            /** @description What it said, if it did not. */
+            /** @description What it said if it did not, or not for all recipients of a mail. */
             detail: string;
             /** @description Whether the provider took it. */
             sent: boolean;

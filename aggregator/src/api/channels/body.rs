@@ -84,7 +84,7 @@ pub struct Channels {
 pub struct TestResult {
     /// Whether the provider took it.
     pub sent: bool,
-    /// What it said, if it did not.
+    /// What it said if it did not, or not for all recipients of a mail.
     pub detail: String,
     /// How long it took.
     pub took_ms: u32,
